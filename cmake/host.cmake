@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The kernel's parts on the build machine: GoogleTest under ASan and UBSan, and libFuzzer.
+set(VESPER_CONFIG host)
+include(cmake/config.cmake)
+read_config(${CMAKE_SOURCE_DIR}/tests/host/config)
+
+# All that does not touch the machine itself.
+file(GLOB sources CONFIGURE_DEPENDS src/lib/*.cpp src/block/*.cpp src/fs/*.cpp src/drivers/*/*.cpp
+  src/boot/*.cpp src/bus/device.cpp tests/host/fakes/*.cpp)
+set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1)
+
+if(VESPER_BUILD STREQUAL host)
+  find_package(GTest REQUIRED)
+  file(GLOB tests CONFIGURE_DEPENDS tests/host/*_test.cpp)
+  add_executable(host_tests ${sources} ${CMAKE_BINARY_DIR}/config.cpp ${tests})
+  target_compile_options(host_tests PRIVATE ${sanitize})
+  target_link_options(host_tests PRIVATE ${sanitize})
+  target_link_libraries(host_tests PRIVATE GTest::gmock GTest::gtest_main)
+  set(programs host_tests)
+else()
+  file(GLOB fuzzers CONFIGURE_DEPENDS tests/host/fuzz/*_fuzz.cpp)
+  add_library(parts STATIC ${sources} ${CMAKE_BINARY_DIR}/config.cpp)
+  target_compile_options(parts PRIVATE ${sanitize} -fsanitize=fuzzer-no-link)
+  target_include_directories(parts PRIVATE tests/host tests/host/fakes src include)
+  foreach(source ${fuzzers})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_compile_options(${name} PRIVATE ${sanitize} -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE ${sanitize} -fsanitize=fuzzer)
+    target_link_libraries(${name} PRIVATE parts)
+    list(APPEND programs ${name})
+  endforeach()
+endif()
+
+# fakes comes first: its hal/window.h replaces the real one.
+foreach(program ${programs})
+  target_include_directories(${program} PRIVATE tests/host tests/host/fakes src include)
+endforeach()
+
+# Disk images by other people's tools. Each tests/host/images/NAME.py OUTPUT-FOLDER makes some.
+file(GLOB makers CONFIGURE_DEPENDS tests/host/images/*.py)
+list(FILTER makers EXCLUDE REGEX "/tree.py$")
+foreach(maker ${makers})
+  get_filename_component(name ${maker} NAME_WE)
+  set(stamp ${CMAKE_BINARY_DIR}/images/${name}.stamp)
+  add_custom_command(OUTPUT ${stamp}
+    COMMAND python3 ${maker} ${CMAKE_BINARY_DIR}/images && ${CMAKE_COMMAND} -E touch ${stamp}
+    DEPENDS ${maker} tests/host/images/tree.py COMMENT "Making ${name} images")
+  list(APPEND stamps ${stamp})
+endforeach()
+add_custom_target(images ALL DEPENDS ${stamps})
+add_compile_definitions(VESPER_IMAGES="${CMAKE_BINARY_DIR}/images")
+if(TARGET host_tests)
+  target_compile_definitions(host_tests PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images")
+endif()

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The kernel: one ELF file, made of what conf/${VESPER_CONFIG} names.
+set(VESPER_CONFIG GENERIC CACHE STRING "a file in conf/")
+include(cmake/config.cmake)
+read_config(${CMAKE_SOURCE_DIR}/conf/${VESPER_CONFIG})
+
+file(GLOB sources CONFIGURE_DEPENDS
+  src/*.cpp src/boot/*.cpp src/boot/*.S src/arch/*.cpp src/arch/*.S src/hal/*.cpp src/lib/*.cpp
+  src/bus/device.cpp src/block/*.cpp src/fs/vfs.cpp src/fs/names.cpp src/api/*.cpp src/api/*.S src/monitor/*.cpp)
+
+add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cpp)
+target_include_directories(vesper PRIVATE src include)
+set(flags -m32 -march=i486 -mtune=generic -Os -g -ffreestanding -fno-pic -fno-pie
+  -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
+  -ffunction-sections -fdata-sections)
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  list(APPEND flags -mno-sse -mno-mmx -msoft-float)
+else()
+  list(APPEND flags -mgeneral-regs-only)
+endif()
+target_compile_options(vesper PRIVATE ${flags}
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
+target_link_options(vesper PRIVATE -m32 -nostdlib -static -no-pie -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld
+  -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments)
+target_link_libraries(vesper PRIVATE gcc)
+set_target_properties(vesper PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld)

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a configuration file of conf/ puts into the kernel; the build writes the tables from it.
+#pragma once
+#include <span>
+#include "fs/fs.h"
+#include "hal/driver.h"
+
+struct BusDriver {
+    const char* name;
+    void (*scan)(Device& root);  // finds the bus's devices and offers each to the drivers
+};
+
+extern const char* const config_name;
+extern std::span<const BusDriver* const> config_buses;
+extern std::span<const Driver* const> config_drivers;
+extern std::span<const fs::FileSystemDriver* const> config_file_systems;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What drivers publish and the rest of the kernel sees: one small interface per class of device, and
+// a registry of those that were found, by NetBSD's names.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include "hal/result.h"
+#include "lib/format.h"
+
+// A disk or a partition, in blocks of its own size.
+class BlockDevice {
+public:
+    // Blocks first ... first + count - 1, whole; count may be as large as the device. `into` has any
+    // alignment. Errors: invalid (beyond the end), device, timed_out, gone, read_only, unsupported.
+    Result<void> read(uint64_t first, uint32_t count, std::byte* into)
+    {
+        if (!holds(first, count)) return Error::invalid;
+        return read_blocks(first, count, into);
+    }
+    Result<void> write(uint64_t first, uint32_t count, const std::byte* from)
+    {
+        if (!holds(first, count)) return Error::invalid;
+        if (read_only) return Error::read_only;
+        return write_blocks(first, count, from);
+    }
+    // What was written is on the medium, not in the device's cache.
+    virtual Result<void> flush() = 0;
+
+    Text<16> name;               // "wd0", "wd0a": set when it is published
+    Text<48> model;              // as the device says; a partition's type
+    uint64_t blocks = 0;         // its size
+    uint32_t block_bytes = 512;  // a power of two, 512 ... 4096
+    bool read_only = false;
+    BlockDevice* whole = nullptr;  // the disk that a partition is part of
+    uint64_t first_block = 0;      // where on it
+    BlockDevice* next = nullptr;   // in the registry
+
+protected:
+    virtual Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) = 0;
+    virtual Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) = 0;
+    ~BlockDevice() = default;
+
+private:
+    bool holds(uint64_t first, uint32_t count) const
+    {
+        return first <= blocks && count <= blocks - first;
+    }
+};
+
+// A place that text goes to. Colours are those of VGA text: attribute = background << 4 | foreground.
+class TextOutput {
+public:
+    static constexpr uint8_t default_attribute = 0x07;
+
+    // Text as a terminal takes it: printable ASCII, \n (also returns to column 0), \r, \b, \t.
+    virtual void write(std::string_view text) = 0;
+
+    // The character cells; 0 columns where there are none and the calls below do nothing.
+    unsigned columns = 0, rows = 0;
+    virtual void put_cell(unsigned column, unsigned row, char c, uint8_t attribute);
+    virtual void move_cursor(unsigned column, unsigned row);
+    virtual void set_attribute(uint8_t attribute);  // for write()
+    virtual void clear();
+    virtual void scroll(int lines);  // up if positive; the cursor stays
+
+    Text<16> name;
+    bool enabled = true;  // `console=` turns others off
+    TextOutput* next = nullptr;
+
+protected:
+    ~TextOutput() = default;
+};
+
+// A place that keys come from. It also calls key_pressed() from its interrupt handler.
+class KeyInput {
+public:
+    virtual void poll() = 0;  // looks whether something has arrived; never waits
+
+    Text<16> name;
+    bool enabled = true;
+    KeyInput* next = nullptr;
+
+protected:
+    ~KeyInput() = default;
+};
+
+// Drivers call this for each key, with the code that include/vesper.h documents. Never waits.
+void key_pressed(const KeyInput& from, int code);
+
+// The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
+// Errors: invalid (a second device would have this name).
+void publish(BlockDevice& device, std::string_view kind);
+void publish_as(BlockDevice& device, std::string_view name);
+void publish(TextOutput& output, std::string_view kind);
+void publish(KeyInput& input, std::string_view kind);
+BlockDevice* first_block_device();
+TextOutput* first_text_output();
+KeyInput* first_key_input();
+BlockDevice* find_block_device(std::string_view name);  // null if there is none

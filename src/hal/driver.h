@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a driver is, and what it stands on, in one include.
+//
+//   constexpr Match matches[] = {isa(0x3f8, 8, 4), isa(0x2f8, 8, 3), pci_class(7, 0)};
+//   Result<void> attach(Device& device) { ... }
+//   extern const Driver com = {"com", matches, attach};
+//
+// A bus walks over its devices and offers each to the drivers in the order of the configuration file;
+// the first whose match fits and whose attach() does not say not_found has it.
+#pragma once
+#include <span>
+#include "hal/classes.h"
+#include "hal/dma.h"
+#include "hal/irq.h"
+#include "hal/log.h"
+#include "hal/pci.h"
+#include "hal/reg.h"
+#include "lib/heap.h"
+
+struct Match {
+    enum class Bus : uint8_t { pci, isa } bus;
+    uint16_t vendor = 0, product = 0;         // PCI: 0 matches any
+    uint8_t base_class = 0, sub_class = 0;    // PCI: looked at where vendor is 0
+    int16_t interface = -1;                   // PCI: programming interface; -1 matches any
+    uint16_t port = 0, ports = 0;             // ISA
+    uint8_t irq = 0;                          // ISA
+};
+constexpr Match isa(uint16_t port, uint16_t ports, uint8_t irq)
+{
+    return {.bus = Match::Bus::isa, .port = port, .ports = ports, .irq = irq};
+}
+constexpr Match pci(uint16_t vendor, uint16_t product)
+{
+    return {.bus = Match::Bus::pci, .vendor = vendor, .product = product};
+}
+constexpr Match pci_class(uint8_t base, uint8_t sub, int16_t interface = -1)
+{
+    return {.bus = Match::Bus::pci, .base_class = base, .sub_class = sub, .interface = interface};
+}
+
+class Device;
+
+struct Driver {
+    const char* name;  // also of its units: "ide" -> ide0
+    std::span<const Match> matches;
+    // not_found: nothing there, stay silent. Any other error is shown; the driver has logged why.
+    Result<void> (*attach)(Device& device);
+};
+
+// A node of the device tree: a device that a bus found, or one that a driver found behind its own.
+// Nodes are never freed.
+class Device {
+public:
+    // ---- what a driver asks
+    const char* name() const { return name_.c_str(); }  // "ide0"
+    Device* parent() const { return parent_; }
+
+    // ISA: the ports that the driver's match named.
+    hal::Window ports() const { return hal::port_window(match_.port, match_.ports, name()); }
+    // PCI: configuration space, and a window over base address register `bar` (0...5), decoding
+    // switched on. Errors: not_found (not implemented or not assigned), unsupported (above 4 GiB).
+    const hal::PciFunction& pci() const { return pci_; }
+    Result<hal::Window> bar(unsigned bar);
+    bool is_pci() const { return pci_.present(); }
+
+    unsigned irq() const { return irq_; }  // the line, 0 if none
+    Result<void> on_interrupt(hal::InterruptHandler handler, void* context)
+    {
+        return hal::connect_interrupt(irq_, handler, context);
+    }
+
+    // ---- what a driver tells
+    // The rest of this device's line: "ide0 at pci0 dev 1 function 1: <description>". Once, before any
+    // line of what is behind it.
+    template <class... Args> void describe(std::string_view format, const Args&... args)
+    {
+        Text<160> text;
+        text.print(format, args...);
+        announce(text);
+    }
+    // A device behind this one: add_child("ata", "channel 0") is ata0 at ide0 channel 0. Fails only for
+    // want of memory. The child's line is printed when it is described.
+    Result<Device*> add_child(std::string_view kind, std::string_view locator);
+
+    // ---- what a bus and the API use
+    static Device& root();  // "mainbus0"
+    Device* first_child() const { return first_child_; }
+    Device* next_sibling() const { return next_sibling_; }
+    const Driver* driver() const { return driver_; }
+    const Match& match() const { return match_; }
+    std::string_view locator() const { return locator_; }
+    std::string_view description() const { return description_; }
+
+    // Offers a device to the drivers. found says what it is on its bus. Returns whether one took it.
+    static bool offer(Device& bus, const Device& found, std::span<const Driver* const> drivers);
+    static Device on_isa(const Match& match, std::string_view locator);
+    static Device on_pci(const hal::PciFunction& function, unsigned irq, std::string_view locator);
+    Device() = default;
+
+private:
+    void announce(std::string_view description);
+    void set_name(std::string_view kind);
+    void link(Device& parent);
+
+    Text<16> name_;
+    Text<48> locator_;      // "dev 1 function 1", "port 0x3f8 irq 4"
+    Text<160> description_;
+    Device *parent_ = nullptr, *first_child_ = nullptr, *next_sibling_ = nullptr;
+    const Driver* driver_ = nullptr;
+    Match match_ = {};
+    hal::PciFunction pci_;
+    uint8_t irq_ = 0;
+    bool announced_ = false;
+};

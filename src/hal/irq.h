@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interrupt lines. A handler acknowledges its device and fills a ring; it never waits. A line may be
+// shared: every handler on it is called, so each looks whether its device wants something.
+#pragma once
+#include "hal/result.h"
+
+namespace hal {
+
+using InterruptHandler = void (*)(void* context);
+
+// Calls handler(context) for each interrupt on a line (0...15 as the 8259s number them).
+// Errors: invalid (no such line), no_memory (too many handlers).
+Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context);
+
+}  // namespace hal

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the kernel says: each call is one line, kept for `dmesg` and shown on every console.
+#pragma once
+#include "hal/result.h"
+#include "lib/format.h"
+
+namespace hal {
+
+void log_line(std::string_view line);  // without the newline
+
+template <class... Args> void log(std::string_view format, const Args&... args)
+{
+    Text<256> text;
+    text.print(format, args...);
+    log_line(text);
+}
+
+// Logs why, and passes the error on: return fail(Error::corrupt, "{}: inode {}: ...", name, n);
+template <class... Args> Error fail(Error error, std::string_view format, const Args&... args)
+{
+    log(format, args...);
+    return error;
+}
+
+}  // namespace hal

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The fake back end of the hal: see machine.h.
+#include "fakes/machine.h"
+#include <cstring>
+
+FakeMachine* fake_machine = nullptr;
+void reset_registry();  // block/registry.cpp
+
+FakeMachine::FakeMachine()
+{
+    fake_machine = this;
+    reset_registry();
+}
+FakeMachine::~FakeMachine()
+{
+    reset_registry();
+    fake_machine = nullptr;
+}
+
+void FakeMachine::ports(uint16_t base, uint16_t count, FakeDevice& device)
+{
+    port_ranges.push_back({base, count, &device});
+}
+
+void FakeMachine::memory(uint64_t base, uint64_t bytes, FakeDevice& device)
+{
+    memory_ranges.push_back({base, bytes, &device});
+}
+
+static uint32_t key_of(uint8_t bus, uint8_t device, uint8_t function)
+{
+    return static_cast<uint32_t>(bus << 16 | device << 8 | function);
+}
+
+std::vector<uint8_t>& FakeMachine::pci(uint8_t bus, uint8_t device, uint8_t function)
+{
+    auto& config = functions[key_of(bus, device, function)];
+    config.resize(256);
+    return config;
+}
+
+Result<void> FakeMachine::attach(const Driver& driver)
+{
+    const Driver* drivers[] = {&driver};
+    bool taken = false;
+    for (const Match& match : driver.matches) {
+        if (match.bus == Match::Bus::isa)
+            taken |= Device::offer(Device::root(), Device::on_isa(match, "isa"), drivers);
+    }
+    for (auto& [where, config] : functions) {
+        hal::PciFunction function(uint8_t(where >> 16), uint8_t(where >> 8), uint8_t(where));
+        taken |= Device::offer(Device::root(), Device::on_pci(function, config[0x3c], "pci"), drivers);
+    }
+    return taken ? Result<void>{} : Result<void>(Error::not_found);
+}
+
+void FakeMachine::interrupt(unsigned line)
+{
+    auto [first, last] = handlers.equal_range(line);
+    for (auto i = first; i != last; ++i) i->second.call(i->second.context);
+}
+
+bool FakeMachine::logged(const std::string& part) const
+{
+    for (auto& line : log) {
+        if (line.find(part) != std::string::npos) return true;
+    }
+    return false;
+}
+
+std::byte* FakeMachine::at(uint32_t address, size_t bytes)
+{
+    for (auto& m : mappings) {
+        if (address >= m.address && address - m.address + bytes <= m.bytes)
+            return m.data + (address - m.address);
+    }
+    return nullptr;  // the driver gave its device an address that is not memory
+}
+
+namespace hal {
+
+static Window window_in(const std::vector<FakeMachine::Range>& ranges, uint64_t base, const char* owner)
+{
+    bool traced = fake_machine->trace_all;
+    for (auto& range : ranges) {
+        if (base >= range.base && base < range.base + range.bytes)
+            return {range.device, static_cast<unsigned>(base - range.base), owner, traced};
+    }
+    return {nullptr, 0, owner, traced};
+}
+Window port_window(std::uint16_t base, std::uint16_t, const char* owner)
+{
+    return window_in(fake_machine->port_ranges, base, owner);
+}
+Result<Window> memory_window(std::uint64_t physical, std::size_t, const char* owner)
+{
+    return window_in(fake_machine->memory_ranges, physical, owner);
+}
+
+std::uint64_t now_us()
+{
+    return fake_machine ? fake_machine->now_us : 0;
+}
+static void pass(uint64_t us)
+{
+    fake_machine->now_us += us;
+    if (fake_machine->on_wait) fake_machine->on_wait();
+}
+void pause() { pass(10); }
+void sleep(Duration duration) { pass(duration.us); }
+InterruptsOff::InterruptsOff() : were_on_(true) {}
+InterruptsOff::~InterruptsOff() = default;
+void InterruptsOff::halt() { pass(100); }
+
+Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context)
+{
+    if (line > 15) return Error::invalid;
+    if (fake_machine->interrupts_work) fake_machine->handlers.insert({line, {handler, context}});
+    return {};
+}
+
+Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary)
+{
+    FakeMachine& m = *fake_machine;
+    uint32_t address = (m.next_address + uint32_t(alignment) - 1) & ~(uint32_t(alignment) - 1);
+    if (boundary && address / boundary != (address + bytes - 1) / boundary)
+        address = uint32_t((address + boundary - 1) / boundary * boundary);
+    m.next_address = address + uint32_t(bytes) + 64;
+    m.dma_memory.push_back(std::make_unique<std::byte[]>(bytes));
+    std::byte* data = m.dma_memory.back().get();
+    m.mappings.push_back({address, data, bytes});
+    return DmaMemory{data, address, bytes};
+}
+
+DmaRun dma_run(const void* data, std::size_t limit)
+{
+    FakeMachine& m = *fake_machine;
+    // Keep the alignment of the host's pointer, so that drivers see odd addresses when tests use them.
+    uint32_t address = ((m.next_address + 0xffff) & ~0xffffu) + uint32_t(uintptr_t(data) & 0xffff);
+    m.next_address = address + uint32_t(limit) + 64;
+    m.mappings.push_back({address, const_cast<std::byte*>(static_cast<const std::byte*>(data)), limit});
+    return {address, limit};
+}
+
+void log_line(std::string_view line)
+{
+    if (fake_machine) fake_machine->log.emplace_back(line);
+}
+
+void trace(const Window& window, std::string_view verb, std::string_view register_name, std::uint64_t value)
+{
+    fake_machine->trace.push_back(std::string(window.owner) + " " + std::string(verb) + " " +
+                                  std::string(register_name) + " " + std::to_string(value));
+}
+
+uint32_t PciFunction::read_config(unsigned offset, unsigned bytes) const
+{
+    auto found = fake_machine->functions.find(key_of(bus_, device_, function_));
+    uint32_t value = ~0u;
+    if (found != fake_machine->functions.end()) memcpy(&value, &found->second.at(offset), bytes);
+    return value;
+}
+void PciFunction::write_config(unsigned offset, unsigned bytes, uint32_t value) const
+{
+    auto found = fake_machine->functions.find(key_of(bus_, device_, function_));
+    if (found != fake_machine->functions.end()) memcpy(&found->second.at(offset), &value, bytes);
+}
+unsigned pci_mechanism() { return fake_machine->functions.empty() ? 0 : 1; }
+
+}  // namespace hal
+
+void key_pressed(const KeyInput&, int code) { fake_machine->keys.push_back(code); }

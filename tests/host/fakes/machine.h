@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The fake machine of the host tests: ports, memory and PCI functions with fake devices in them, time
+// that passes only while somebody waits, interrupts, a log and a trace that can be read.
+//
+//   FakeMachine machine;                  // resets everything
+//   machine.ports(0x3f8, 8, uart);        // plug a FakeDevice in
+//   ASSERT_TRUE(machine.attach(com));     // offer the driver what its matches name
+//   machine.interrupt(4);
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+#include "fakes/heap.h"
+#include "hal/driver.h"
+
+class FakeMachine {
+public:
+    FakeMachine();
+    ~FakeMachine();
+    FakeMachine(const FakeMachine&) = delete;
+
+    void ports(uint16_t base, uint16_t count, FakeDevice& device);
+    void memory(uint64_t base, uint64_t bytes, FakeDevice& device);
+    // A PCI function's configuration space, 256 bytes, all zeros but what is set here.
+    std::vector<uint8_t>& pci(uint8_t bus, uint8_t device, uint8_t function);
+
+    // Offers the driver each of its ISA matches, then each PCI function that it matches. Returns the
+    // first success, else the last error.
+    Result<void> attach(const Driver& driver);
+
+    void interrupt(unsigned line);  // calls the handlers that drivers connected
+    bool connected(unsigned line) const { return handlers.contains(line); }
+
+    FakeHeap heap;  // what the kernel's code allocates lives as long as the machine
+
+    // Called at each step of a wait, after the clock has moved: a fake device finishes its work here.
+    std::function<void()> on_wait;
+    bool interrupts_work = true;  // false: halt() only passes time
+    uint64_t now_us = 0;
+
+    std::vector<std::string> log, trace;
+    bool logged(const std::string& part) const;  // some line contains it
+    std::vector<int> keys;                       // what key_pressed() was called with
+    // Memory by the address that a fake device was given (dma_run, allocate_dma).
+    std::byte* at(uint32_t address, size_t bytes);
+
+    // ---- used by the fake hal
+    struct Range {
+        uint64_t base, bytes;
+        FakeDevice* device;
+    };
+    std::vector<Range> port_ranges, memory_ranges;
+    std::map<uint32_t, std::vector<uint8_t>> functions;
+    struct Handler {
+        hal::InterruptHandler call;
+        void* context;
+    };
+    std::multimap<unsigned, Handler> handlers;
+    struct Mapping {
+        uint32_t address;
+        std::byte* data;
+        size_t bytes;
+    };
+    std::vector<Mapping> mappings;
+    std::vector<std::unique_ptr<std::byte[]>> dma_memory;
+    uint32_t next_address = 0x100000;
+    bool trace_all = false;  // every window that is opened from now on is traced
+};
+
+extern FakeMachine* fake_machine;  // the one that lives now
