@@ -88,13 +88,33 @@ protected:
 // Drivers call this for each key, with the code that include/vesper.h documents. Never waits.
 void key_pressed(const KeyInput& from, int code);
 
+// A clock that goes on while the machine is off.
+struct CalendarTime {
+    uint16_t year;         // 1970 ...
+    uint8_t month, day;    // from 1
+    uint8_t hour, minute, second;
+    int64_t unix_seconds() const;  // taking it as UTC
+};
+class CalendarClock {
+public:
+    // Errors: timed_out, corrupt (it holds no valid time: it was never set, or its battery is empty).
+    virtual Result<CalendarTime> now() = 0;
+
+    Text<16> name;
+    CalendarClock* next = nullptr;
+
+protected:
+    ~CalendarClock() = default;
+};
+
 // The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
-// Errors: invalid (a second device would have this name).
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
 void publish(TextOutput& output, std::string_view kind);
 void publish(KeyInput& input, std::string_view kind);
+void publish(CalendarClock& clock, std::string_view kind);
 BlockDevice* first_block_device();
 TextOutput* first_text_output();
 KeyInput* first_key_input();
+CalendarClock* first_calendar_clock();
 BlockDevice* find_block_device(std::string_view name);  // null if there is none

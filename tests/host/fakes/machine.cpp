@@ -4,7 +4,7 @@
 #include <cstring>
 
 FakeMachine* fake_machine = nullptr;
-void reset_registry();  // block/registry.cpp
+void reset_registry();  // bus/registry.cpp
 
 FakeMachine::FakeMachine()
 {

@@ -32,6 +32,7 @@ template <class T> struct List {
 constinit List<BlockDevice> block_devices;
 constinit List<TextOutput> text_outputs;
 constinit List<KeyInput> key_inputs;
+constinit List<CalendarClock> calendar_clocks;
 
 }  // namespace
 
@@ -39,9 +40,11 @@ void publish(BlockDevice& device, std::string_view kind) { block_devices.add(dev
 void publish_as(BlockDevice& device, std::string_view name) { block_devices.add(device, name, false); }
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
 void publish(KeyInput& input, std::string_view kind) { key_inputs.add(input, kind); }
+void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }
 BlockDevice* first_block_device() { return block_devices.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
 KeyInput* first_key_input() { return key_inputs.first; }
+CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
 
 BlockDevice* find_block_device(std::string_view name)
 {
@@ -64,4 +67,5 @@ void reset_registry()
     block_devices.first = nullptr;
     text_outputs.first = nullptr;
     key_inputs.first = nullptr;
+    calendar_clocks.first = nullptr;
 }
