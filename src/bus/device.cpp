@@ -27,10 +27,18 @@ Device Device::on_pci(const hal::PciFunction& function, unsigned irq, std::strin
     return device;
 }
 
+Device Device::on_loader(const Framebuffer& framebuffer)
+{
+    Device device;
+    device.match_ = loader_framebuffer();
+    device.framebuffer_ = &framebuffer;
+    return device;
+}
+
 static bool fits(const Match& match, const Device& found)
 {
     if (!found.is_pci())
-        return match.bus == Match::Bus::isa && match.port == found.match().port;
+        return match.bus == found.match().bus && match.port == found.match().port;
     if (match.bus != Match::Bus::pci) return false;
     const hal::PciFunction& pci = found.pci();
     if (match.vendor)

@@ -48,6 +48,17 @@ private:
     }
 };
 
+// A linear frame buffer that the boot loader handed over.
+struct Framebuffer {
+    uint64_t address = 0;  // physical
+    uint32_t pitch = 0;    // bytes from one line to the next
+    uint32_t width = 0, height = 0;
+    uint8_t bits_per_pixel = 0;  // 15, 16, 24 or 32
+    struct Channel {
+        uint8_t position, bits;
+    } red = {}, green = {}, blue = {};
+};
+
 // A place that text goes to. Colours are those of VGA text: attribute = background << 4 | foreground.
 class TextOutput {
 public:

@@ -18,7 +18,7 @@
 #include "lib/heap.h"
 
 struct Match {
-    enum class Bus : uint8_t { pci, isa } bus;
+    enum class Bus : uint8_t { pci, isa, loader } bus;
     uint16_t vendor = 0, product = 0;         // PCI: 0 matches any
     uint8_t base_class = 0, sub_class = 0;    // PCI: looked at where vendor is 0
     int16_t interface = -1;                   // PCI: programming interface; -1 matches any
@@ -37,6 +37,9 @@ constexpr Match pci_class(uint8_t base, uint8_t sub, int16_t interface = -1)
 {
     return {.bus = Match::Bus::pci, .base_class = base, .sub_class = sub, .interface = interface};
 }
+
+// The frame buffer that the boot loader handed over.
+constexpr Match loader_framebuffer() { return {.bus = Match::Bus::loader}; }
 
 class Device;
 
@@ -62,6 +65,8 @@ public:
     const hal::PciFunction& pci() const { return pci_; }
     Result<hal::Window> bar(unsigned bar);
     bool is_pci() const { return pci_.present(); }
+    // The frame buffer, if this is what the loader handed over; else null.
+    const Framebuffer* framebuffer() const { return framebuffer_; }
 
     unsigned irq() const { return irq_; }  // the line, 0 if none
     Result<void> on_interrupt(hal::InterruptHandler handler, void* context)
@@ -94,6 +99,7 @@ public:
     // Offers a device to the drivers. found says what it is on its bus. Returns whether one took it.
     static bool offer(Device& bus, const Device& found, std::span<const Driver* const> drivers);
     static Device on_isa(const Match& match, std::string_view locator);
+    static Device on_loader(const Framebuffer& framebuffer);
     static Device on_pci(const hal::PciFunction& function, unsigned irq, std::string_view locator);
     Device() = default;
 
@@ -109,6 +115,7 @@ private:
     const Driver* driver_ = nullptr;
     Match match_ = {};
     hal::PciFunction pci_;
+    const Framebuffer* framebuffer_ = nullptr;
     uint8_t irq_ = 0;
     bool announced_ = false;
 };

@@ -62,8 +62,10 @@ private:
 // A window over I/O ports. Never fails: on a PC every port can be accessed.
 Window port_window(std::uint16_t base, std::uint16_t count, const char* owner);
 
-// A window over device memory at a physical address; uncached.
+// A window over device memory at a physical address.
 // Errors: unsupported (the address is beyond what 32 bits reach), no_memory.
-Result<Window> memory_window(std::uint64_t physical, std::size_t bytes, const char* owner);
+enum class Caching : std::uint8_t { uncached, cached, write_combining };
+Result<Window> memory_window(std::uint64_t physical, std::size_t bytes, const char* owner,
+                             Caching caching = Caching::uncached);
 
 }  // namespace hal

@@ -47,6 +47,8 @@ Result<void> FakeMachine::attach(const Driver& driver)
         if (match.bus == Match::Bus::isa)
             taken |= Device::offer(Device::root(), Device::on_isa(match, "isa"), drivers);
     }
+    if (framebuffer)
+        taken |= Device::offer(Device::root(), Device::on_loader(*framebuffer), drivers);
     for (auto& [where, config] : functions) {
         hal::PciFunction function(uint8_t(where >> 16), uint8_t(where >> 8), uint8_t(where));
         taken |= Device::offer(Device::root(), Device::on_pci(function, config[0x3c], "pci"), drivers);
@@ -92,7 +94,7 @@ Window port_window(std::uint16_t base, std::uint16_t, const char* owner)
 {
     return window_in(fake_machine->port_ranges, base, owner);
 }
-Result<Window> memory_window(std::uint64_t physical, std::size_t, const char* owner)
+Result<Window> memory_window(std::uint64_t physical, std::size_t, const char* owner, Caching)
 {
     return window_in(fake_machine->memory_ranges, physical, owner);
 }

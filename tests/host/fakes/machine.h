@@ -27,7 +27,10 @@ public:
     // A PCI function's configuration space, 256 bytes, all zeros but what is set here.
     std::vector<uint8_t>& pci(uint8_t bus, uint8_t device, uint8_t function);
 
-    // Offers the driver each of its ISA matches, then each PCI function that it matches. Returns the
+    // The frame buffer that the loader hands over, if any.
+    const Framebuffer* framebuffer = nullptr;
+
+    // Offers the driver each of its ISA matches, the frame buffer, then each PCI function that it matches. Returns the
     // first success, else the last error.
     Result<void> attach(const Driver& driver);
 

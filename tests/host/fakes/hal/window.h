@@ -39,6 +39,8 @@ struct Window {
 };
 
 Window port_window(std::uint16_t base, std::uint16_t count, const char* owner);
-Result<Window> memory_window(std::uint64_t physical, std::size_t bytes, const char* owner);
+enum class Caching : std::uint8_t { uncached, cached, write_combining };
+Result<Window> memory_window(std::uint64_t physical, std::size_t bytes, const char* owner,
+                             Caching caching = Caching::uncached);
 
 }  // namespace hal

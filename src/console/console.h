@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The console: all text outputs and all key inputs of the machine as one.
+#pragma once
+#include <cstdint>
+#include <string_view>
+#include "hal/classes.h"
+#include "hal/result.h"
+
+namespace console {
+
+// `console=com0,vga0` (names as published): only these are used from now on. "" and "all" mean all.
+void choose(std::string_view names);
+
+void write(std::string_view text);
+void put_char(char c);
+
+// The cells of the largest screen; 80 x 24 where there are only serial lines.
+struct Cells {
+    unsigned columns, rows;
+};
+Cells cells();
+Result<void> put_cell(unsigned column, unsigned row, char c, uint8_t attribute);
+Result<void> move_cursor(unsigned column, unsigned row);
+void set_attribute(uint8_t attribute);
+void clear();
+void scroll(int lines);
+
+// The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too, so
+// that it works with interrupts off.
+int poll_key();
+int wait_key();  // rests until there is one
+
+// All that has been logged, oldest first, as far as it is kept (16 KiB).
+struct LogText {
+    std::string_view older, newer;
+};
+LogText log_text();
+
+}  // namespace console
