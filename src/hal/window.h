@@ -54,6 +54,12 @@ struct Window {
             asm volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(port(offset)) : "memory");
         }
     }
+    // `count` times 32 bits to locations one after another: only memory has those.
+    void copy_to(unsigned offset, const void* from, std::size_t count) const
+    {
+        auto to = reinterpret_cast<void*>(base + offset);
+        asm volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    }
 
 private:
     std::uint16_t port(unsigned offset) const { return static_cast<std::uint16_t>(base + offset); }

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include "hal/result.h"
 
 struct FakeDevice {
@@ -35,6 +36,14 @@ struct Window {
     template <class T> void store_many(unsigned offset, const T* from, std::size_t count) const
     {
         for (std::size_t i = 0; i < count; ++i) store<T>(offset, from[i]);
+    }
+    void copy_to(unsigned offset, const void* from, std::size_t count) const
+    {
+        for (unsigned i = 0; i < count; ++i) {
+            uint32_t value;
+            memcpy(&value, static_cast<const char*>(from) + i * 4, 4);
+            store<uint32_t>(offset + i * 4, value);
+        }
     }
 };
 
