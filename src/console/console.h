@@ -8,10 +8,14 @@
 
 namespace console {
 
-// `console=com0,vga0` (names as published): only these are used from now on. "" and "all" mean all.
+// `console=com0,pckbd0,vga` (names as published, or without their number): only these are used from
+// now on, also if they appear later. Where none of the outputs is named all are used, and likewise of
+// the inputs: a wrong name leaves nobody without a console. "" and "all" mean all.
 void choose(std::string_view names);
 
 void write(std::string_view text);
+// May be called while another call of the console is under way, from an interrupt: that one then
+// writes it. A write() that comes in between is a fault report, and goes out at once.
 void put_char(char c);
 
 // The cells of the largest screen; 80 x 24 where there are only serial lines.
@@ -29,6 +33,10 @@ void scroll(int lines);
 // that it works with interrupts off.
 int poll_key();
 int wait_key();  // rests until there is one
+
+// hal::log_line() and key_pressed() of the kernel; host tests have their own.
+void log(std::string_view line);
+void take_key(const KeyInput& from, int code);
 
 // All that has been logged, oldest first, as far as it is kept (16 KiB).
 struct LogText {

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/cell_screen.h"
+#include <algorithm>
+
+Result<void> CellScreen::make_cells(unsigned columns_wanted, unsigned rows_wanted)
+{
+    cells_ = TRY(Buffer::of(columns_wanted * rows_wanted * sizeof(Cell)));
+    columns = columns_wanted;
+    rows = rows_wanted;
+    blank_rows(0, rows);
+    return {};
+}
+
+CellScreen::Cell* CellScreen::row_cells(unsigned row) const
+{
+    row += top_;
+    if (row >= rows) row -= rows;
+    return reinterpret_cast<Cell*>(cells_.data()) + row * columns;
+}
+
+void CellScreen::write(std::string_view text)
+{
+    for (char c : text) put_char(c);
+    show();
+}
+
+void CellScreen::put_char(char c)
+{
+    auto code = static_cast<uint8_t>(c);
+    if (code >= ' ' && code != 0x7f) {
+        if (column_ == columns) new_line();
+        row_cells(row_)[column_] = static_cast<Cell>(attribute_ << 8 | code);
+        changed(column_, row_, 1, 1);
+        ++column_;
+    } else if (c == '\n') {
+        new_line();
+    } else if (c == '\r') {
+        column_ = 0;
+    } else if (c == '\b') {
+        if (column_ > 0) --column_;
+    } else if (c == '\t') {
+        column_ = std::min((column_ | 7) + 1, columns - 1);
+    }
+}
+
+void CellScreen::new_line()
+{
+    column_ = 0;
+    if (row_ + 1 < rows)
+        ++row_;
+    else
+        scroll_cells(1);
+}
+
+void CellScreen::scroll_cells(int lines)
+{
+    int limit = static_cast<int>(rows);
+    lines = std::clamp(lines, -limit, limit);
+    if (lines == 0) return;
+    top_ = (top_ + rows + static_cast<unsigned>(lines)) % rows;
+    if (lines > 0)
+        blank_rows(rows - static_cast<unsigned>(lines), static_cast<unsigned>(lines));
+    else
+        blank_rows(0, static_cast<unsigned>(-lines));
+    changed(0, 0, columns, rows);
+}
+
+void CellScreen::blank_rows(unsigned first, unsigned count)
+{
+    for (unsigned row = first; row < first + count; ++row)
+        std::fill_n(row_cells(row), columns, blank());
+}
+
+void CellScreen::put_cell(unsigned column, unsigned row, char c, uint8_t attribute)
+{
+    if (column >= columns || row >= rows) return;
+    row_cells(row)[column] = static_cast<Cell>(attribute << 8 | static_cast<uint8_t>(c));
+    changed(column, row, 1, 1);
+    show();
+}
+
+void CellScreen::move_cursor(unsigned column, unsigned row)
+{
+    if (column >= columns || row >= rows) return;
+    column_ = column;
+    row_ = row;
+    show();
+}
+
+void CellScreen::clear()
+{
+    blank_rows(0, rows);
+    changed(0, 0, columns, rows);
+    column_ = row_ = 0;
+    show();
+}
+
+void CellScreen::scroll(int lines)
+{
+    scroll_cells(lines);
+    show();
+}
+
+void CellScreen::changed(unsigned column, unsigned row, unsigned width, unsigned height)
+{
+    if (up_ == down_) {
+        left_ = column, right_ = column + width;
+        up_ = row, down_ = row + height;
+    } else {
+        left_ = std::min(left_, column), right_ = std::max(right_, column + width);
+        up_ = std::min(up_, row), down_ = std::max(down_, row + height);
+    }
+}
+
+void CellScreen::show()
+{
+    for (unsigned row = up_; row < down_; ++row)
+        draw(left_, row, {row_cells(row) + left_, right_ - left_});
+    up_ = down_ = 0;
+    draw_cursor(std::min(column_, columns - 1), row_);
+}

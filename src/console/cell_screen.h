@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A screen of character cells: all of a terminal but the drawing, which VGA text and frame buffers
+// do. Cells are kept here and never read from the screen. What has changed is drawn once at the end
+// of a call, so that a long text scrolls as fast as memory.
+#pragma once
+#include <cstdint>
+#include <span>
+#include "hal/classes.h"
+#include "lib/heap.h"
+
+class CellScreen : public TextOutput {
+public:
+    void write(std::string_view text) final;
+    void put_cell(unsigned column, unsigned row, char c, uint8_t attribute) final;
+    void move_cursor(unsigned column, unsigned row) final;
+    void set_attribute(uint8_t attribute) final { attribute_ = attribute; }
+    void clear() final;
+    void scroll(int lines) final;
+
+protected:
+    using Cell = uint16_t;  // attribute << 8 | character, as in VGA text memory
+
+    // Before anything else; nothing is drawn yet. Errors: no_memory.
+    Result<void> make_cells(unsigned columns, unsigned rows);
+    Cell cell(unsigned column, unsigned row) const { return row_cells(row)[column]; }
+
+    // These cells, one after another in a row, are to be on the screen from now on.
+    virtual void draw(unsigned column, unsigned row, std::span<const Cell> cells) = 0;
+    // The end of each call: the cursor is here.
+    virtual void draw_cursor(unsigned column, unsigned row) = 0;
+    ~CellScreen() = default;
+
+private:
+    Cell* row_cells(unsigned row) const;
+    Cell blank() const { return static_cast<Cell>(attribute_ << 8 | ' '); }
+    void put_char(char c);
+    void new_line();
+    void scroll_cells(int lines);
+    void blank_rows(unsigned first, unsigned count);
+    void changed(unsigned column, unsigned row, unsigned columns, unsigned rows);
+    void show();
+
+    Buffer cells_;
+    unsigned top_ = 0;               // where in cells_ row 0 is: scrolling moves no memory
+    unsigned column_ = 0, row_ = 0;  // the cursor. column_ == columns: the next character wraps
+    uint8_t attribute_ = default_attribute;
+    // What has changed and is not drawn yet: columns left_ ... right_ - 1 of rows up_ ... down_
+    // - 1.
+    unsigned left_ = 0, right_ = 0, up_ = 0, down_ = 0;
+};

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The console: what is written goes to every text output, keys come from every input, the log is
+// kept.
+#include "console/console.h"
+#include <algorithm>
+#include <cstring>
+#include "hal/log.h"
+#include "hal/time.h"
+#include "lib/ring.h"
+
+namespace console {
+
+namespace {
+
+constexpr size_t log_bytes = 16384;
+constinit char log_ring[log_bytes] = {};
+constinit size_t log_next = 0;  // where the next character goes
+constinit bool log_wrapped = false;
+
+constinit Ring<int, 256> keys;
+constinit unsigned lost_keys_told = 0;
+
+constinit Text<64> chosen_names;
+// Devices are published at the end of their lists: those behind these have not been seen yet.
+constinit TextOutput* last_output = nullptr;
+constinit KeyInput* last_input = nullptr;
+
+constinit volatile bool busy = false;      // a call is under way, and
+constinit Ring<char, 256> meanwhile = {};  // what put_char() was given since
+
+bool is_chosen(std::string_view name)
+{
+    for (std::string_view rest = chosen_names; !rest.empty();) {
+        std::string_view word = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+        if (word.empty() || !name.starts_with(word)) continue;
+        std::string_view number = name.substr(word.size());
+        if (number.find_first_not_of("0123456789") == number.npos) return true;
+    }
+    return false;
+}
+
+template <class T>
+void apply_choice(T* first)
+{
+    bool any = false;
+    for (T* i = first; i; i = i->next) any |= is_chosen(i->name);
+    for (T* i = first; i; i = i->next) i->enabled = !any || is_chosen(i->name);
+}
+
+// A screen that is found late shows what has been said so far.
+void replay_log(TextOutput& output)
+{
+    auto [older, newer] = log_text();
+    output.write(older);
+    output.write(newer);
+}
+
+void look_for_new_outputs()
+{
+    TextOutput* output = last_output ? last_output->next : first_text_output();
+    if (!output) return;
+    apply_choice(first_text_output());
+    for (; output; output = output->next) {
+        last_output = output;
+        if (output->enabled) replay_log(*output);
+    }
+}
+
+void look_for_new_inputs()
+{
+    KeyInput* input = last_input ? last_input->next : first_key_input();
+    if (!input) return;
+    apply_choice(first_key_input());
+    for (; input; input = input->next) last_input = input;
+}
+
+void for_each_output(auto action)
+{
+    for (TextOutput* output = first_text_output(); output; output = output->next) {
+        if (output->enabled) action(*output);
+    }
+}
+
+void write_to_all(std::string_view text)
+{
+    for_each_output([&](TextOutput& output) { output.write(text); });
+}
+
+// One call on all outputs, and then what an interrupt wanted to write meanwhile.
+void on_all(auto action)
+{
+    look_for_new_outputs();
+    busy = true;
+    for_each_output(action);
+    do {
+        busy = true;
+        for (char c; meanwhile.pop(c);) write_to_all({&c, 1});
+        busy = false;
+    } while (meanwhile.size());
+}
+
+void append_to_log(std::string_view text)
+{
+    while (!text.empty()) {
+        size_t part = std::min(text.size(), log_bytes - log_next);
+        memcpy(log_ring + log_next, text.data(), part);
+        text.remove_prefix(part);
+        log_next += part;
+        if (log_next == log_bytes) {
+            log_next = 0;
+            log_wrapped = true;
+        }
+    }
+}
+
+void poll_inputs()
+{
+    look_for_new_inputs();
+    for (KeyInput* input = first_key_input(); input; input = input->next) {
+        if (input->enabled) input->poll();
+    }
+}
+
+void tell_lost_keys()
+{
+    unsigned lost = keys.dropped - lost_keys_told;
+    if (!lost) return;
+    lost_keys_told += lost;
+    hal::log("console: {} keys were lost: nobody read them", lost);
+}
+
+}  // namespace
+
+void choose(std::string_view names)
+{
+    chosen_names.clear();
+    chosen_names.append(names);
+    apply_choice(first_text_output());
+    apply_choice(first_key_input());
+}
+
+void write(std::string_view text)
+{
+    on_all([&](TextOutput& output) { output.write(text); });
+}
+
+void put_char(char c)
+{
+    if (busy)
+        meanwhile.push(c);
+    else
+        write({&c, 1});
+}
+
+Cells cells()
+{
+    Cells largest = {80, 24};
+    unsigned most = 0;
+    for_each_output([&](TextOutput& output) {
+        if (output.columns * output.rows <= most) return;
+        largest = {output.columns, output.rows};
+        most = output.columns * output.rows;
+    });
+    return largest;
+}
+
+Result<void> put_cell(unsigned column, unsigned row, char c, uint8_t attribute)
+{
+    auto [columns, rows] = cells();
+    if (column >= columns || row >= rows) return Error::invalid;
+    on_all([&](TextOutput& output) {
+        if (column < output.columns && row < output.rows)
+            output.put_cell(column, row, c, attribute);
+    });
+    return {};
+}
+
+Result<void> move_cursor(unsigned column, unsigned row)
+{
+    auto [columns, rows] = cells();
+    if (column >= columns || row >= rows) return Error::invalid;
+    on_all([&](TextOutput& output) {  // a smaller screen: as near as it gets
+        if (output.columns && output.rows)
+            output.move_cursor(std::min(column, output.columns - 1),
+                               std::min(row, output.rows - 1));
+    });
+    return {};
+}
+
+void set_attribute(uint8_t attribute)
+{
+    on_all([&](TextOutput& output) { output.set_attribute(attribute); });
+}
+
+void clear()
+{
+    on_all([](TextOutput& output) { output.clear(); });
+}
+
+void scroll(int lines)
+{
+    on_all([&](TextOutput& output) { output.scroll(lines); });
+}
+
+int poll_key()
+{
+    int code = -1;
+    {
+        // An input's poll() and its interrupt handler do the same work: not both at once.
+        hal::InterruptsOff interrupts;
+        if (keys.pop(code)) return code;
+        poll_inputs();
+        if (!keys.pop(code)) code = -1;
+    }
+    tell_lost_keys();
+    return code;
+}
+
+int wait_key()
+{
+    for (;;) {
+        hal::InterruptsOff interrupts;
+        if (int code = poll_key(); code >= 0) return code;
+        interrupts.halt();
+    }
+}
+
+void log(std::string_view line)
+{
+    look_for_new_outputs();  // they shall not see the line twice
+    append_to_log(line);
+    append_to_log("\n");
+    on_all([&](TextOutput& output) {
+        output.write(line);
+        output.write("\n");
+    });
+}
+
+void take_key(const KeyInput& from, int code)
+{
+    if (from.enabled) keys.push(code);
+}
+
+LogText log_text()
+{
+    std::string_view newer(log_ring, log_next);
+    if (!log_wrapped) return {"", newer};
+    std::string_view older(log_ring + log_next, log_bytes - log_next);
+    auto cut = older.find('\n');  // the line that is partly overwritten
+    if (cut != older.npos) older.remove_prefix(cut + 1);
+    return {older, newer};
+}
+
+}  // namespace console
+
+// For the host tests.
+void reset_console()
+{
+    using namespace console;
+    log_next = 0;
+    log_wrapped = false;
+    keys.clear();
+    keys.dropped = lost_keys_told = 0;
+    chosen_names.clear();
+    last_output = nullptr;
+    last_input = nullptr;
+}
