@@ -29,7 +29,7 @@ public:
     void halt();
 
 private:
-    bool were_on_;
+    [[maybe_unused]] bool were_on_;  // the host tests' fake has no use for it
 };
 
 class Deadline {
