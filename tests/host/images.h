@@ -3,7 +3,6 @@
 // (tests/host/images/tree.py made them).
 #pragma once
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,7 +24,9 @@ public:
     {
         std::ifstream in(std::string(VESPER_IMAGES) + "/" + file, std::ios::binary);
         EXPECT_TRUE(in.good()) << file << " was not made";
-        return ImageDevice({std::istreambuf_iterator<char>(in), {}}, block_bytes);
+        std::vector<char> bytes(in.good() ? size_t(in.seekg(0, std::ios::end).tellg()) : 0);
+        in.seekg(0).read(bytes.data(), std::streamsize(bytes.size()));
+        return ImageDevice(std::move(bytes), block_bytes);
     }
     Result<void> flush() override { return {}; }
 
