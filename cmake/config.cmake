@@ -21,6 +21,7 @@ function(read_config file)
       set(type Driver)
     elseif(kind STREQUAL bus)
       set(source ${CMAKE_SOURCE_DIR}/src/bus/${name}.cpp)
+      string(APPEND name "_bus")  # pci() and isa() are matches
       set(type BusDriver)
     else()
       set(source ${CMAKE_SOURCE_DIR}/src/fs/${name}.cpp)
