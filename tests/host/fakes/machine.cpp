@@ -10,6 +10,7 @@ FakeMachine::FakeMachine()
 {
     fake_machine = this;
     reset_registry();
+    Device::root() = Device();  // the nodes of the machine before are freed
 }
 FakeMachine::~FakeMachine()
 {
