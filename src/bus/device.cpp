@@ -35,23 +35,41 @@ Device Device::on_loader(const Framebuffer& framebuffer)
     return device;
 }
 
-static bool fits(const Match& match, const Device& found)
+namespace {
+
+// What PCI matches look at, read once for all of them: Vendor and Device ID, and Class Code.
+struct PciIdentity {
+    uint32_t id = 0, kind = 0;
+
+    explicit PciIdentity(const Device& found)
+    {
+        if (!found.is_pci()) return;
+        id = found.pci().read<uint32_t>(0x00);
+        kind = found.pci().read<uint32_t>(0x08);
+    }
+    bool fits(const Match& match) const
+    {
+        if (match.vendor)
+            return match.vendor == (id & 0xffff) && (!match.product || match.product == id >> 16);
+        return match.base_class == kind >> 24 && match.sub_class == (kind >> 16 & 0xff) &&
+               (match.interface < 0 || match.interface == static_cast<int>(kind >> 8 & 0xff));
+    }
+};
+
+bool fits(const Match& match, const Device& found, const PciIdentity& identity)
 {
-    if (!found.is_pci())
-        return match.bus == found.match().bus && match.port == found.match().port;
-    if (match.bus != Match::Bus::pci) return false;
-    const hal::PciFunction& pci = found.pci();
-    if (match.vendor)
-        return match.vendor == pci.vendor() && (!match.product || match.product == pci.product());
-    return match.base_class == pci.base_class() && match.sub_class == pci.sub_class() &&
-           (match.interface < 0 || match.interface == pci.interface());
+    if (found.is_pci()) return match.bus == Match::Bus::pci && identity.fits(match);
+    return match.bus == found.match().bus && match.port == found.match().port;
 }
+
+}  // namespace
 
 bool Device::offer(Device& bus, const Device& found, std::span<const Driver* const> drivers)
 {
+    const PciIdentity identity(found);
     for (const Driver* driver : drivers) {
         for (const Match& match : driver->matches) {
-            if (!fits(match, found)) continue;
+            if (!fits(match, found, identity)) continue;
             auto made = make<Device>(found);
             if (!made) {
                 hal::log("{} at {} {}: {}", driver->name, bus.name(), found.locator(),
@@ -140,7 +158,9 @@ Result<hal::Window> Device::bar(unsigned bar)
     bool is_64_bit = (low & 6) == 4;
     if (is_64_bit) base |= static_cast<uint64_t>(pci_.read<uint32_t>(offset + 4)) << 32;
     if (base == 0) return Error::not_found;
-    if (base >> 32) return Error::unsupported;
+    if (base >> 32)
+        return hal::fail(Error::unsupported, "{}: base address register {} is above 4 GiB: 0x{x}",
+                         name(), bar, base);
     // Its size: the bits that stick when ones are written, decoding off meanwhile (6.2.5.1).
     auto command = pci_.read<uint16_t>(0x04);
     pci_.write<uint16_t>(0x04, static_cast<uint16_t>(command & ~hal::PciFunction::memory_space));
@@ -151,4 +171,18 @@ Result<hal::Window> Device::bar(unsigned bar)
     if (bytes == 0) return Error::not_found;
     pci_.enable(hal::PciFunction::memory_space);
     return hal::memory_window(base, bytes, name());
+}
+
+unsigned hal::PciFunction::capability(uint8_t id) const
+{
+    constexpr uint16_t has_list = 0x10;  // in the Status register, PCI 3.0, 6.2.3
+    if (!(read<uint16_t>(0x06) & has_list)) return 0;
+    unsigned offset = read<uint8_t>(0x34) & ~3u;
+    for (unsigned limit = (256 - 64) / 4; limit && offset >= 64; --limit) {  // 6.7
+        auto entry = read<uint16_t>(offset);
+        if (entry == 0xffff) return 0;
+        if ((entry & 0xff) == id) return offset;
+        offset = entry >> 8 & ~3u;
+    }
+    return 0;
 }
