@@ -7,7 +7,9 @@
 
 struct BusDriver {
     const char* name;
-    void (*scan)(Device& root);  // finds the bus's devices and offers each to the drivers
+    // Finds the bus's devices and offers each to these drivers, if it has none yet.
+    void (*scan)(Device& root, std::span<const Driver* const> drivers);
+    bool early = false;  // also scanned for the consoles, before there is memory or a clock
 };
 
 extern const char* const config_name;

@@ -5,7 +5,6 @@
 
 namespace {
 
-// What was attached before the scan (a console), or by another driver.
 bool taken(const Device& device, uint16_t port)
 {
     const Match& match = device.match();
@@ -16,12 +15,22 @@ bool taken(const Device& device, uint16_t port)
     return false;
 }
 
-void scan(Device& root)
+// The bus is scanned twice: for the consoles before anything else, and for the rest.
+Result<Device*> bus_below(Device& root)
 {
-    auto bus = root.add_child("isa", "");
+    for (Device* child = root.first_child(); child; child = child->next_sibling()) {
+        if (std::string_view(child->name()) == "isa0") return child;
+    }
+    Device* bus = TRY(root.add_child("isa", ""));
+    bus->describe("");
+    return bus;
+}
+
+void scan(Device& root, std::span<const Driver* const> drivers)
+{
+    auto bus = bus_below(root);
     if (!bus) return hal::log("isa: {}", error_text(bus.error()));
-    bus.value()->describe("");
-    for (const Driver* const& driver : config_drivers) {
+    for (const Driver* const& driver : drivers) {
         for (const Match& match : driver->matches) {
             if (match.bus != Match::Bus::isa || taken(root, match.port)) continue;
             Text<48> locator;
@@ -34,4 +43,4 @@ void scan(Device& root)
 
 }  // namespace
 
-extern const BusDriver isa_bus = {"isa", scan};
+extern const BusDriver isa_bus = {"isa", scan, true};

@@ -90,14 +90,15 @@ constexpr Match bridge_matches[] = {pci_class(6, 4)};
 constexpr Driver ppb = {"ppb", bridge_matches, attach_bridge};
 constexpr const Driver* bridge_drivers[] = {&ppb};
 
-void scan_function(Device& bus, const PciFunction& pci, uint32_t id, unsigned header)
+void scan_function(Device& bus, const PciFunction& pci, uint32_t id, unsigned header,
+                   std::span<const Driver* const> drivers)
 {
     Text<48> locator;
     locator.print("dev {} function {}", pci.device(), pci.function());
     auto line = pci.read<uint16_t>(0x3c);  // Interrupt Line, and Pin: 0 where there is none
     unsigned irq = line >> 8 && (line & 0xff) < 16 ? line & 0xff : 0;
     Device found = Device::on_pci(pci, irq, locator);
-    if (Device::offer(bus, found, config_drivers)) return;
+    if (Device::offer(bus, found, drivers)) return;
     if ((header & 0x7f) == 1 && Device::offer(bus, found, bridge_drivers)) return;
     auto kind = pci.read<uint32_t>(0x08);
     hal::log("vendor {04x} product {04x} ({}, revision 0x{02x}) at {} {} not configured",
@@ -106,7 +107,7 @@ void scan_function(Device& bus, const PciFunction& pci, uint32_t id, unsigned he
              kind & 0xff, bus.name(), locator.view());
 }
 
-void scan_bus(Device& bus, uint8_t number)
+void scan_bus(Device& bus, uint8_t number, std::span<const Driver* const> drivers)
 {
     for (uint8_t device = 0; device < 32; ++device) {
         unsigned functions = 1;
@@ -116,12 +117,12 @@ void scan_bus(Device& bus, uint8_t number)
             if ((id & 0xffff) == 0xffff || (id & 0xffff) == 0) continue;
             unsigned header = pci.read<uint8_t>(0x0e);
             if (function == 0 && header & 0x80) functions = 8;
-            scan_function(bus, pci, id, header);
+            scan_function(bus, pci, id, header, drivers);
         }
     }
 }
 
-void scan(Device& root)
+void scan(Device& root, std::span<const Driver* const> drivers)
 {
     unsigned mechanism = hal::pci_mechanism();
     if (mechanism == 0) return;
@@ -134,7 +135,7 @@ void scan(Device& root)
             bus.value()->describe("");
         else
             bus.value()->describe("mechanism {}", mechanism);
-        scan_bus(*bus.value(), static_cast<uint8_t>(number));
+        scan_bus(*bus.value(), static_cast<uint8_t>(number), drivers);
     }
 }
 

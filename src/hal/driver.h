@@ -48,6 +48,8 @@ struct Driver {
     std::span<const Match> matches;
     // not_found: nothing there, stay silent. Any other error is shown; the driver has logged why.
     Result<void> (*attach)(Device& device);
+    // Attached before anything else is done, so that whatever happens can be seen.
+    bool early = false;
 };
 
 // A node of the device tree: a device that a bus found, or one that a driver found behind its own.

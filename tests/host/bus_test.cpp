@@ -38,7 +38,7 @@ protected:
 
 TEST_F(Bus, MachineWithoutPciHasNoPciBus)
 {
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(machine.log, IsEmpty());
     EXPECT_EQ(Device::root().first_child(), nullptr);
 }
@@ -51,7 +51,7 @@ TEST_F(Bus, NamesWhatHasNoDriver)
     function(0, 1, 3, 0x71138086, 0x06800003);
     function(0, 2, 0, 0x11111234, 0x03000002);
     function(0, 3, 0, 0xbeef1af4, 0x42424201);
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(
         machine.log,
         ElementsAre(
@@ -74,7 +74,7 @@ TEST_F(Bus, LooksAtOtherFunctionsOnlyIfTheFirstSaysThereAreSome)
     function(0, 4, 0, 0x100e8086, 0x02000003);
     function(0, 4, 1, 0x100e8086, 0x02000003);  // decodes only part of the address
     function(0, 5, 1, 0x24cd8086, 0x0c032000)[0x0e] = 0x80;
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_EQ(machine.log.size(), 2u);
     EXPECT_TRUE(machine.logged("(Ethernet, revision 0x03) at pci0 dev 4 function 0"));
 }
@@ -87,7 +87,7 @@ TEST_F(Bus, FollowsBridges)
     bridge(1, 2, 2);
     function(2, 0, 0, 0x10d38086, 0x02000000);
     function(3, 5, 0, 0x00101000, 0x01000000);
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     machine.log.erase(machine.log.begin() + 1);
     EXPECT_THAT(
         machine.log,
@@ -114,7 +114,7 @@ TEST_F(Bus, ScansNoBusTwiceWhateverBridgesSay)
     bridge(2, 1, 0);    // back to where we came from
     bridge(2, 2, 255);  // the last there is
     bridge(255, 0, 2);
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(
         machine.log,
         ElementsAre(
@@ -134,7 +134,7 @@ TEST_F(Bus, BridgeOnlyByNameIsNotFollowed)
 {
     function(0, 1, 0, 0x244e8086, 0x06040000)[0x19] = 1;  // class of a bridge, header of a device
     function(1, 0, 0, 0x10d38086, 0x02000000);
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_EQ(machine.log.size(), 2u);
     EXPECT_TRUE(
         machine.logged("(PCI bridge, revision 0x00) at pci0 dev 1 function 0 not configured"));
@@ -173,7 +173,7 @@ TEST_F(Bus, FirstDriverThatFindsSomethingHasTheDevice)
     config[0x3d] = 1;
     const Driver* list[] = {&absent, &compatible, &ide, &broken};
     drivers(list);
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(machine.log, ElementsAre("pci0 at mainbus0: mechanism 1",
                                          "ide0 at pci0 dev 1 function 0: here"));
     EXPECT_EQ(irq_seen, 11u);
@@ -184,7 +184,7 @@ TEST_F(Bus, DeviceThatDoesNotWorkIsNamed)
     function(0, 1, 0, 0x70108086, 0x01018000);
     const Driver* list[] = {&broken};
     drivers(list);
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(machine.log, ElementsAre("pci0 at mainbus0: mechanism 1", "broken0: status 0xff",
                                          "broken0 at pci0 dev 1 function 0",
                                          "broken0: not usable: the device did not answer in time"));
@@ -202,7 +202,7 @@ TEST_F(Bus, InterruptLineIsOneOfTheMachines)
     for (auto& c : cases) {
         config[0x3c] = c.line;
         config[0x3d] = c.pin;
-        pci_bus.scan(Device::root());
+        pci_bus.scan(Device::root(), config_drivers);
         EXPECT_EQ(irq_seen, c.irq) << unsigned(c.line);
     }
 }
@@ -211,10 +211,10 @@ TEST_F(Bus, OutOfMemoryIsSaidNotSuffered)
 {
     function(0, 1, 0, 0x70108086, 0x01018000);
     FakeHeap::fail_after = 0;
-    pci_bus.scan(Device::root());
+    pci_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(machine.log, ElementsAre("pci: bus 0: out of memory"));
     FakeHeap::fail_after = 0;
-    isa_bus.scan(Device::root());
+    isa_bus.scan(Device::root(), config_drivers);
     EXPECT_TRUE(machine.logged("isa: out of memory"));
 }
 
@@ -235,7 +235,7 @@ TEST_F(Bus, IsaDriversLookWhereTheirMatchesSay)
     probed.clear();
     const Driver* list[] = {&ide, &com};
     drivers(list);
-    isa_bus.scan(Device::root());
+    isa_bus.scan(Device::root(), config_drivers);
     EXPECT_THAT(probed, ElementsAre(0x3f8, 0x2f8, 0x3e8));
     EXPECT_THAT(machine.log,
                 ElementsAre("isa0 at mainbus0", "com0 at isa0 port 0x3f8 irq 4: 16550A",
@@ -249,7 +249,7 @@ TEST_F(Bus, IsaPortsThatHaveADriverAreLeftAlone)
     Device::offer(Device::root(), Device::on_isa(com_matches[0], "port 0x3f8"), early);
     const Driver* list[] = {&com, &other_com};
     drivers(list);
-    isa_bus.scan(Device::root());
+    isa_bus.scan(Device::root(), config_drivers);
     // 2f8 is looked at by both, as nothing was found there.
     EXPECT_THAT(probed, ElementsAre(0x3f8, 0x2f8, 0x3e8, 0x2f8));
     EXPECT_THAT(machine.log, ElementsAre("com0 at mainbus0 port 0x3f8: 16550A", "isa0 at mainbus0",

@@ -146,4 +146,4 @@ constexpr Match matches[] = {isa(0x3d4, 2, 0)};
 
 }  // namespace
 
-extern const Driver vga = {"vga", matches, attach};
+extern const Driver vga = {"vga", matches, attach, true};

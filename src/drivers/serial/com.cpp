@@ -155,4 +155,4 @@ constexpr Match matches[] = {
 
 }  // namespace
 
-extern const Driver com = {"com", matches, attach};
+extern const Driver com = {"com", matches, attach, true};

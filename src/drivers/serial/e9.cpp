@@ -36,4 +36,4 @@ constexpr Match matches[] = {isa(0xe9, 1, 0)};
 
 }  // namespace
 
-extern const Driver e9 = {"e9", matches, attach};
+extern const Driver e9 = {"e9", matches, attach, true};

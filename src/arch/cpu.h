@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The processor: what it can do, and its privileged instructions.
+#pragma once
+#include <cstdint>
+
+namespace cpu {
+
+struct Features {
+    bool tsc, msr, pse, pat, fxsr, sse;
+    char vendor[13];
+    uint32_t signature;  // CPUID.1:EAX, 0 on a CPU without CPUID
+};
+extern Features features;
+
+// Descriptor tables, caches, FPU and SSE. Exceptions are reported from here on.
+void init(bool has_large_pages);
+
+// The tables that init() loaded are the ones in use: false once a payload has loaded its own.
+bool own_tables();
+void load_own_tables();
+
+inline bool interrupts_on()
+{
+    uint32_t flags;
+    asm volatile("pushfl; popl %0" : "=r"(flags));
+    return flags & 0x200;
+}
+inline void disable_interrupts() { asm volatile("cli" ::: "memory"); }
+inline void enable_interrupts() { asm volatile("sti" ::: "memory"); }
+
+inline uint64_t read_tsc()
+{
+    uint64_t value;
+    asm volatile("rdtsc" : "=A"(value));
+    return value;
+}
+inline uint32_t read_cr2()
+{
+    uint32_t value;
+    asm volatile("movl %%cr2, %0" : "=r"(value));
+    return value;
+}
+inline void flush_tlb()
+{
+    uint32_t value;
+    asm volatile("movl %%cr3, %0; movl %0, %%cr3" : "=r"(value)::"memory");
+}
+inline void write_msr(uint32_t index, uint64_t value)
+{
+    asm volatile("wrmsr" ::"c"(index), "A"(value));
+}
+inline uint64_t read_msr(uint32_t index)
+{
+    uint64_t value;
+    asm volatile("rdmsr" : "=A"(value) : "c"(index));
+    return value;
+}
+
+[[noreturn]] void reset();  // by every means there is
+[[noreturn]] void stop();   // halts for ever
+
+}  // namespace cpu

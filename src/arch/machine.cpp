@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "arch/machine.h"
+#include <algorithm>
+#include "arch/cpu.h"
+#include "arch/heap.h"
+#include "arch/paging.h"
+#include "hal/log.h"
+#include "vesper.h"
+
+extern "C" uint8_t kernel_end[];
+extern "C" uint32_t api_depth;
+
+namespace machine {
+
+namespace {
+
+constexpr uint32_t kexec_physical = VESPER_KEXECADDR - paging::high_map;
+constexpr uint64_t identity_limit = paging::high_map;  // RAM above is not reached
+constinit uint32_t end_of_arena = VESPER_KEXECADDR;
+
+// The kernel's heap is at the top of the highest RAM that has room for it: 1/16 of RAM, 1...64 MiB.
+Result<uint32_t> place_heap(const BootInfo& info, uint64_t& bytes)
+{
+    uint64_t ram = 0;
+    for (const MemoryRange& range : info.memory()) {
+        if (range.type == MemoryRange::Type::ram && range.start < identity_limit)
+            ram += std::min(range.end(), identity_limit) - range.start;
+    }
+    bytes = std::clamp<uint64_t>(ram / 16, 1 << 20, 64 << 20) & ~0xfffull;
+    uint64_t best = 0;
+    for (const MemoryRange& range : info.memory()) {
+        uint64_t end = std::min(range.end(), identity_limit) & ~0xfffull;
+        if (range.type != MemoryRange::Type::ram || end < bytes) continue;
+        uint64_t start = end - bytes;
+        if (start >= std::max<uint64_t>(range.start, kexec_physical + 65536)) best = std::max(best, start);
+    }
+    if (!best) return Error::no_memory;
+    return static_cast<uint32_t>(best);
+}
+
+// Modules that lie where the payload and the heap will be go to the heap's memory.
+void move_modules(BootInfo& info, uint32_t arena_start, uint32_t arena_limit)
+{
+    for (size_t i = 0; i < info.module_count; ++i) {
+        BootModule& module = info.modules[i];
+        if (module.start >= arena_limit || module.start + module.bytes <= arena_start) continue;
+        void* to = heap::allocate(static_cast<size_t>(module.bytes), 4096);
+        if (!to) {
+            hal::log("module {}: no room for its {} bytes: lost", module.name.view(), module.bytes);
+            module.bytes = 0;
+            continue;
+        }
+        auto from = reinterpret_cast<const void*>(static_cast<uintptr_t>(module.start));
+        __builtin_memmove(to, from, static_cast<size_t>(module.bytes));
+        module.start = reinterpret_cast<uintptr_t>(to);
+    }
+}
+
+// The heap shrinks from below to leave alone a module that a loader has put at the top of RAM.
+uint64_t keep_modules(const BootInfo& info, uint64_t start, uint64_t end)
+{
+    for (size_t i = 0; i < info.module_count; ++i) {
+        const BootModule& module = info.modules[i];
+        if (module.start < end && module.start + module.bytes > start)
+            start = std::min(end, (module.start + module.bytes + 4095) & ~4095ull);
+    }
+    return start;
+}
+
+}  // namespace
+
+Result<void> init(BootInfo& info)
+{
+    uint64_t heap_bytes;
+    auto heap_start = place_heap(info, heap_bytes);
+    if (!heap_start)
+        return hal::fail(Error::no_memory, "too little memory: at least 8 MiB of RAM are needed");
+    uint32_t heap_at = heap_start.value();
+    uint64_t heap_end = heap_at + heap_bytes;
+    uint64_t usable = keep_modules(info, heap_at, heap_end);
+    if (heap_end - usable < 512 << 10)
+        return hal::fail(Error::no_memory, "the loader's modules leave the kernel no memory");
+    uint64_t arena = std::min<uint64_t>(info.ram_end(kexec_physical), paging::high_map_bytes);
+    if (heap_at > kexec_physical) arena = std::min<uint64_t>(arena, heap_at);
+    end_of_arena = static_cast<uint32_t>(arena & ~0xfffull) + paging::high_map;
+    heap::add(static_cast<uint32_t>(usable), static_cast<size_t>(heap_end - usable));
+    paging::init(info);
+    move_modules(info, kexec_physical, end_of_arena - paging::high_map);
+    payload_range = {VESPER_KEXECADDR, VESPER_KEXECADDR, end_of_arena};
+    pic::init();
+    clock::init();
+    cpu::enable_interrupts();
+    return {};
+}
+
+void reclaim()
+{
+    cpu::disable_interrupts();
+    api_depth = 0;
+    if (!cpu::own_tables()) cpu::load_own_tables();
+    asm volatile("clts");
+    pic::remask();
+    clock::restart();
+    cpu::enable_interrupts();
+}
+
+uint32_t arena_end() { return end_of_arena; }
+
+}  // namespace machine

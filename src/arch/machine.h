@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The PC around the processor.
+#pragma once
+#include <cstdint>
+#include "boot/boot_info.h"
+
+namespace machine {
+
+// Paging, kernel memory, interrupt controller, clock; interrupts are on afterwards.
+// Errors: no_memory (there is no room for kernel and payload).
+// Boot modules that are in the way are moved.
+Result<void> init(BootInfo& info);
+
+// Takes the machine back after a payload: its own tables, interrupt controller and clock may be gone.
+void reclaim();
+
+// The payload's memory: from KEXECADDR to this address, contiguous in physical memory.
+uint32_t arena_end();
+
+}  // namespace machine
+
+// Where the payload is, for reports.
+struct PayloadRange {
+    uint32_t start = 0, image_end = 0, end = 0;
+};
+extern PayloadRange payload_range;
+
+namespace pic {
+void init();                    // the two 8259s: lines 0...15 at vectors 32...47, all masked
+void unmask(unsigned line);
+void remask();                  // after somebody else has used them: init(), and the lines in use again
+}  // namespace pic
+
+namespace clock {
+void init();
+void restart();  // after somebody else has used the timer
+}  // namespace clock

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Two 8259A interrupt controllers, and the handlers of their lines. Intel 8259A data sheet (order 231468).
+#include "arch/machine.h"
+#include "hal/irq.h"
+#include "hal/reg.h"
+
+namespace {
+
+using namespace hal;
+
+struct Command : Register<Command, 0, uint8_t> {
+    static constexpr uint8_t icw1 = 0x11;  // edge triggered, cascade, ICW4 follows
+    static constexpr uint8_t end_of_interrupt = 0x20;
+    static constexpr uint8_t read_in_service = 0x0b;
+};
+struct Data : Register<Data, 1, uint8_t> {
+    static constexpr uint8_t icw4 = 0x01;  // 8086 mode
+};
+
+constexpr unsigned cascade = 2, lines = 16;
+constinit uint16_t enabled = 0;
+
+Registers chip(unsigned number)
+{
+    return Registers(port_window(number ? 0xa0 : 0x20, 2, "pic"));
+}
+
+void write_masks()
+{
+    chip(0).write<Data>(static_cast<uint8_t>(~enabled));
+    chip(1).write<Data>(static_cast<uint8_t>(~enabled >> 8));
+}
+
+struct Connection {
+    InterruptHandler handler;
+    void* context;
+    uint8_t line;
+};
+constinit Connection connections[48];
+constinit unsigned connection_count = 0;
+
+// Lines 7 and 15 are also raised when a request went away: then nothing is in service (data sheet, "IR7").
+bool is_spurious(unsigned line)
+{
+    if (line % 8 != 7) return false;
+    chip(line / 8).write<Command>(Command::read_in_service);
+    if (chip(line / 8).read<Command>() & 0x80) return false;
+    if (line == 15) chip(0).write<Command>(Command::end_of_interrupt);
+    return true;
+}
+
+}  // namespace
+
+namespace pic {
+
+void init()
+{
+    for (unsigned i = 0; i < 2; ++i) {
+        chip(i).write<Command>(Command::icw1);
+        chip(i).write<Data>(static_cast<uint8_t>(32 + i * 8));
+        chip(i).write<Data>(i ? cascade : 1 << cascade);
+        chip(i).write<Data>(Data::icw4);
+    }
+    write_masks();
+}
+
+void unmask(unsigned line)
+{
+    enabled = static_cast<uint16_t>(enabled | 1u << line | 1u << cascade);
+    write_masks();
+}
+
+void remask() { init(); }
+
+}  // namespace pic
+
+namespace hal {
+
+Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context)
+{
+    if (line >= lines || line == cascade) return Error::invalid;
+    if (connection_count == std::size(connections)) return Error::no_memory;
+    connections[connection_count] = {handler, context, static_cast<uint8_t>(line)};
+    ++connection_count;
+    pic::unmask(line);
+    return {};
+}
+
+}  // namespace hal
+
+extern "C" void handle_interrupt(unsigned line)
+{
+    if (is_spurious(line)) return;
+    for (unsigned i = 0; i < connection_count; ++i) {
+        if (connections[i].line == line) connections[i].handler(connections[i].context);
+    }
+    if (line >= 8) chip(1).write<Command>(Command::end_of_interrupt);
+    chip(0).write<Command>(Command::end_of_interrupt);
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Starting the machine anew, by whatever works: ACPI's reset register, the keyboard controller's reset line, the chip
+// set's reset control register (Intel ICH, 13.7.5), and at last an exception that the CPU cannot handle.
+#include "arch/cpu.h"
+#include "bus/acpi.h"
+#include "hal/reg.h"
+
+namespace {
+
+using namespace hal;
+
+struct KeyboardCommand : Register<KeyboardCommand, 4, uint8_t> {
+    static constexpr uint8_t pulse_reset = 0xfe;
+};
+struct ResetControl : Register<ResetControl, 0, uint8_t> {
+    static constexpr uint8_t prepare_hard = 0x02, hard = 0x06;
+};
+
+}  // namespace
+
+void cpu::reset()
+{
+    cpu::disable_interrupts();
+    if (acpi::reset()) sleep(100_ms);
+    Registers(port_window(0x60, 5, "reset")).write<KeyboardCommand>(KeyboardCommand::pulse_reset);
+    sleep(100_ms);
+    Registers control(port_window(0xcf9, 1, "reset"));
+    control.write<ResetControl>(ResetControl::prepare_hard);
+    control.write<ResetControl>(ResetControl::hard);
+    sleep(100_ms);
+    struct [[gnu::packed]] {
+        uint16_t limit = 0;
+        uint32_t base = 0;
+    } no_idt;
+    asm volatile("lidt %0; int3" ::"m"(no_idt));
+    cpu::stop();
+}
