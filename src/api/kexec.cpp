@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "api/kexec.h"
+#include "api/api.h"
+#include "arch/machine.h"
+#include "arch/trap.h"
+#include "hal/log.h"
+
+extern "C" uint8_t payload_stack_top[];
+
+namespace kexec {
+
+namespace {
+
+constinit fs::FileSystem* root_file_system = nullptr;
+constinit BlockDevice* root_volume = nullptr;
+constinit uint32_t loaded_bytes = 0;
+
+void use_root(BlockDevice& device, fs::FileSystem& file_system)
+{
+    root_volume = &device;
+    root_file_system = &file_system;
+    hal::log("root on {}: {}", device.name.view(), file_system.type);
+}
+
+bool has_partitions(const BlockDevice& disk)
+{
+    for (BlockDevice* d = first_block_device(); d; d = d->next) {
+        if (d->whole == &disk) return true;
+    }
+    return false;
+}
+
+Result<void> mount_named(std::string_view name)
+{
+    BlockDevice* device = find_block_device(name);
+    if (!device) {
+        Text<160> there;
+        for (BlockDevice* d = first_block_device(); d; d = d->next) there.append(' ').append(d->name);
+        return hal::fail(Error::not_found, "root={}: there is no such disk or partition; there are:{}",
+                         name, there.empty() ? std::string_view(" none") : there.view());
+    }
+    auto mounted = fs::mount(*device);
+    if (mounted.error() == Error::not_found)
+        return hal::fail(Error::not_found, "root={}: no file system that this kernel knows", name);
+    if (!mounted)
+        return hal::fail(mounted.error(), "root={}: {}", name, error_text(mounted.error()));
+    use_root(*device, *mounted.value());
+    return {};
+}
+
+Result<void> find_root(std::string_view path)
+{
+    unsigned volumes = 0;
+    for (BlockDevice* device = first_block_device(); device; device = device->next) {
+        if (has_partitions(*device)) continue;
+        auto mounted = fs::mount(*device);
+        if (!mounted) {
+            if (mounted.error() != Error::not_found)
+                hal::log("{}: {}", device->name.view(), error_text(mounted.error()));
+            continue;
+        }
+        ++volumes;
+        auto file = fs::look_up(*mounted.value(), path);
+        if (file && file.value()->type == fs::NodeType::file) {
+            use_root(*device, *mounted.value());
+            return {};
+        }
+        if (!file && file.error() != Error::not_found)
+            hal::log("{}: {}: {}", device->name.view(), path, error_text(file.error()));
+    }
+    if (!first_block_device()) return hal::fail(Error::not_found, "no root: no disk was found");
+    if (!volumes)
+        return hal::fail(Error::not_found, "no root: no disk has a file system that this kernel knows");
+    return hal::fail(Error::not_found, "no root: {} is on none of the {} file systems", path, volumes);
+}
+
+}  // namespace
+
+fs::FileSystem* root() { return root_file_system; }
+BlockDevice* root_device() { return root_volume; }
+
+Result<void> mount_root(const BootInfo& info)
+{
+    return info.root.empty() ? find_root(info.kexec) : mount_named(info.root);
+}
+
+Result<void> load(std::string_view path)
+{
+    loaded_bytes = 0;
+    if (!root_file_system) return hal::fail(Error::not_found, "{}: there is no root to load it from", path);
+    auto found = fs::look_up(*root_file_system, path);
+    if (!found)
+        return hal::fail(found.error(), "{} on {}: {}", path, root_volume->name.view(),
+                         error_text(found.error()));
+    fs::Node& file = *found.value();
+    if (file.type != fs::NodeType::file)
+        return hal::fail(Error::is_directory, "{}: not a plain file", path);
+    if (file.size == 0) return hal::fail(Error::invalid, "{}: the file is empty", path);
+    uint32_t room = machine::arena_end() - payload_range.start;
+    if (file.size > room)
+        return hal::fail(Error::too_large, "{}: {} bytes do not fit into the payload's {} bytes of memory",
+                         path, file.size, room);
+    auto to = reinterpret_cast<std::byte*>(payload_range.start);
+    auto bytes = static_cast<uint32_t>(file.size);
+    auto read = file.read(0, {to, bytes});
+    if (!read) return hal::fail(read.error(), "{}: {}", path, error_text(read.error()));
+    if (read.value() != bytes)
+        return hal::fail(Error::corrupt, "{}: only {} of {} bytes could be read", path, read.value(), bytes);
+    loaded_bytes = bytes;
+    payload_range.image_end = payload_range.start + bytes;
+    return {};
+}
+
+void run(const BootInfo& info)
+{
+    if (!loaded_bytes) return hal::log("kexec: no payload is loaded");
+    hal::log("kexec: {} bytes at 0x{x}", loaded_bytes, payload_range.start);
+    uint32_t result = 0;
+    auto stack_top = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(payload_stack_top));
+    const vesper* api = api::prepare(payload_range.image_end, payload_range.end, info.args.c_str());
+    bool returned = call_payload(payload_range.start, stack_top, api, result);
+    api::clean_up();
+    if (returned) hal::log("kexec: the payload returned {} (0x{x})", static_cast<int32_t>(result), result);
+    else hal::log("kexec: the payload has been ended");
+}
+
+}  // namespace kexec
