@@ -15,6 +15,7 @@ FakeMachine::FakeMachine()
 FakeMachine::~FakeMachine()
 {
     reset_registry();
+    Device::root() = Device();
     fake_machine = nullptr;
 }
 
@@ -44,15 +45,15 @@ Result<void> FakeMachine::attach(const Driver& driver)
 {
     const Driver* drivers[] = {&driver};
     bool taken = false;
-    for (const Match& match : driver.matches) {
-        if (match.bus == Match::Bus::isa)
-            taken |= Device::offer(Device::root(), Device::on_isa(match, "isa"), drivers);
-    }
     if (framebuffer)
         taken |= Device::offer(Device::root(), Device::on_loader(*framebuffer), drivers);
     for (auto& [where, config] : functions) {
         hal::PciFunction function(uint8_t(where >> 16), uint8_t(where >> 8), uint8_t(where));
         taken |= Device::offer(Device::root(), Device::on_pci(function, config[0x3c], "pci"), drivers);
+    }
+    for (const Match& match : driver.matches) {
+        if (match.bus == Match::Bus::isa)
+            taken |= Device::offer(Device::root(), Device::on_isa(match, "isa"), drivers);
     }
     return taken ? Result<void>{} : Result<void>(Error::not_found);
 }

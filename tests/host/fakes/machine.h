@@ -30,8 +30,8 @@ public:
     // The frame buffer that the loader hands over, if any.
     const Framebuffer* framebuffer = nullptr;
 
-    // Offers the driver each of its ISA matches, the frame buffer, then each PCI function that it matches. Returns the
-    // first success, else the last error.
+    // Offers the driver the frame buffer, each PCI function that it matches, then each of its ISA
+    // matches, as the kernel does. Errors: not_found (it took none).
     Result<void> attach(const Driver& driver);
 
     void interrupt(unsigned line);  // calls the handlers that drivers connected
