@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fakes/ide.h"
+#include <gmock/gmock.h>
+
+extern const Driver ide;
+
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Not;
+
+struct Ide : testing::Test {
+    Ide()
+    {
+        primary.drives[1].present = false;
+        secondary.drives[0].present = secondary.drives[1].present = false;
+        machine.on_wait = [this] { primary.step(), secondary.step(); };
+    }
+    std::vector<uint8_t>& pci_function(uint8_t interface)
+    {
+        auto& config = machine.pci(0, 1, 1);
+        config[0] = 0x86, config[1] = 0x80, config[2] = 0x10, config[3] = 0x70;
+        config[9] = interface, config[10] = 1, config[11] = 1;
+        config[0x20] = 0x01, config[0x21] = 0xc0;  // BAR4: the bus master at c000h
+        return config;
+    }
+    void plug_pci(uint8_t interface = 0x80)
+    {
+        pci_function(interface);
+        plug_isa();
+        machine.ports(0xc000, 16, master);
+    }
+    void plug_isa()
+    {
+        primary.plug_in(0x1f0, 0x3f4);
+        secondary.plug_in(0x170, 0x374);
+    }
+    BlockDevice& attach()
+    {
+        EXPECT_TRUE(machine.attach(ide));
+        auto* device = first_block_device();
+        if (!device) {
+            for (auto& line : machine.log) ADD_FAILURE() << line;
+            abort();
+        }
+        start_us = machine.now_us;
+        return *device;
+    }
+    BlockDevice& attach_dma() { return plug_pci(), attach(); }
+    BlockDevice& attach_pio() { return plug_isa(), attach(); }
+    uint64_t took_us() const { return machine.now_us - start_us; }
+
+    // Reads to an address of the given alignment; also checks that nothing around it was written.
+    Result<void> read(BlockDevice& device, uint64_t first, uint32_t count, size_t alignment = 0)
+    {
+        size_t bytes = size_t(count) * device.block_bytes;
+        std::vector<std::byte> memory(bytes + 0x10000 + 64, std::byte{0xee});
+        size_t start = 32 + alignment % 32;
+        auto result = device.read(first, count, memory.data() + start);
+        EXPECT_FALSE(primary.engine_running());
+        for (size_t i = 0; i < start; ++i) EXPECT_EQ(memory[i], std::byte{0xee});
+        for (size_t i = start + bytes; i < memory.size(); ++i) EXPECT_EQ(memory[i], std::byte{0xee});
+        if (!result) return result;
+        for (uint32_t i = 0; i < count; ++i) {
+            auto want = drive->sector(first + i);
+            if (memcmp(memory.data() + start + i * want.size(), want.data(), want.size()) == 0) continue;
+            ADD_FAILURE() << "sector " << first + i << " is wrong";
+            break;
+        }
+        return result;
+    }
+    Result<void> write(BlockDevice& device, uint64_t first, uint32_t count, size_t alignment = 0)
+    {
+        std::vector<std::byte> memory(size_t(count) * device.block_bytes + 64);
+        for (size_t i = 0; i < memory.size(); ++i) memory[i] = std::byte(i * 13 + i / 700);
+        auto* from = memory.data() + alignment;
+        auto result = device.write(first, count, from);
+        if (!result) return result;
+        for (uint32_t i = 0; i < count; ++i) {
+            auto have = drive->sector(first + i);
+            EXPECT_EQ(memcmp(from + i * have.size(), have.data(), have.size()), 0) << first + i;
+        }
+        return result;
+    }
+    bool used(uint8_t opcode) const
+    {
+        return std::count(drive->commands.begin(), drive->commands.end(), opcode) != 0;
+    }
+
+    FakeMachine machine;
+    FakeIde primary{machine, 14}, secondary{machine, 15};
+    FakeBusMaster master{primary, secondary};
+    FakeDrive* drive = &primary.drives[0];
+    uint64_t start_us = 0;
+};
+
+// ---- what is found
+
+TEST_F(Ide, NamesWhatItFindsOnPci)
+{
+    secondary.drives[0] = {.atapi = true, .model = "FAKE DVD-ROM"};
+    attach_dma();
+    EXPECT_THAT(machine.log,
+                ElementsAre("ide0 at mainbus0 pci: 8086:7010, IDE, bus master", "ata0 at ide0 channel 0",
+                            "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, DMA",
+                            "ata1 at ide0 channel 1",
+                            "atapi0 at ata1 drive 0: <FAKE DVD-ROM>, no driver"));
+    EXPECT_EQ(primary.resets + secondary.resets, 0u);
+    EXPECT_LE(machine.now_us, 1000u);
+    EXPECT_EQ(find_block_device("wd0")->blocks, 131072u);
+    EXPECT_EQ(find_block_device("wd0")->model.view(), "FAKE HARDDISK");
+    EXPECT_EQ(machine.pci(0, 1, 1)[4] & 5, 5) << "I/O and bus master enabled";
+}
+
+TEST_F(Ide, NamesWhatItFindsOnIsa)
+{
+    attach_pio();
+    EXPECT_THAT(machine.log,
+                ElementsAre("ide0 at mainbus0 isa", "ata0 at ide0 channel 0",
+                            "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, PIO"));
+}
+
+TEST_F(Ide, FindsFourDrives)
+{
+    for (FakeIde* channel : {&primary, &secondary}) {
+        for (auto& d : channel->drives) d.present = true;
+    }
+    secondary.drives[1].sectors = 4096;
+    attach_dma();
+    for (const char* name : {"wd0", "wd1", "wd2", "wd3"}) ASSERT_TRUE(find_block_device(name)) << name;
+    EXPECT_TRUE(machine.logged("wd3 at ata1 drive 1: <FAKE HARDDISK>, 2 MiB, 4096 sectors, DMA"));
+    drive = &secondary.drives[1];
+    EXPECT_TRUE(read(*find_block_device("wd3"), 4000, 96));
+    EXPECT_TRUE(write(*find_block_device("wd3"), 1, 9));
+    EXPECT_TRUE(primary.drives[0].written.empty() && secondary.drives[0].written.empty());
+}
+
+TEST_F(Ide, FindsADriveOneWithoutADriveZero)
+{
+    primary.drives[0].present = false;
+    primary.drives[1].present = true;
+    drive = &primary.drives[1];
+    EXPECT_TRUE(read(attach_dma(), 3, 5));
+    EXPECT_TRUE(machine.logged("wd0 at ata0 drive 1"));
+}
+
+TEST_F(Ide, LeavesLegacyPortsToPci)
+{
+    primary.drives[0].sectors = 2048;
+    attach_dma();
+    EXPECT_EQ(find_block_device("wd1"), nullptr);
+    EXPECT_FALSE(machine.logged("isa"));
+}
+
+TEST_F(Ide, UsesNativeModeWhereTheInterfaceSaysSo)
+{
+    auto& config = pci_function(0x85);
+    auto set = [&](unsigned bar, unsigned port) {
+        config[0x10 + bar * 4] = uint8_t(port | 1), config[0x11 + bar * 4] = uint8_t(port >> 8);
+    };
+    set(0, 0xd000), set(1, 0xd010), set(2, 0xd020), set(3, 0xd030);
+    config[0x3c] = 11;
+    FakeIde first{machine, 11}, second{machine, 11};
+    FakeBusMaster both{first, second};
+    first.plug_in(0xd000, 0xd010), second.plug_in(0xd020, 0xd030);
+    machine.ports(0xc000, 16, both);
+    first.drives[1].present = second.drives[0].present = false;
+    machine.on_wait = [&] { first.step(), second.step(); };
+    primary.plug_in(0x1f0, 0x3f4);  // an ISA channel beside it
+    EXPECT_TRUE(machine.attach(ide));
+    drive = &second.drives[1];
+    ASSERT_TRUE(find_block_device("wd1"));
+    EXPECT_TRUE(read(*find_block_device("wd1"), 1, 300));
+    EXPECT_EQ(machine.handlers.count(11), 2u);
+    EXPECT_TRUE(machine.logged("wd1 at ata1 drive 1"));
+    EXPECT_TRUE(machine.logged("ide1 at mainbus0 isa"));
+}
+
+TEST_F(Ide, IgnoresInterruptsOfOthersOnItsLine)
+{
+    attach_dma();
+    unsigned reads = primary.status_reads;
+    machine.interrupt(14);
+    EXPECT_EQ(primary.status_reads, reads);
+}
+
+TEST_F(Ide, FindsNothingAtOnceWhereNothingIs)
+{
+    primary.floating = secondary.floating = true;
+    plug_isa();
+    EXPECT_EQ(machine.attach(ide).error(), Error::not_found);
+    primary.floating = secondary.floating = false;
+    primary.drives[0].present = false;
+    EXPECT_EQ(machine.attach(ide).error(), Error::not_found);
+    EXPECT_LE(machine.now_us, 100u);
+    EXPECT_TRUE(machine.log.empty());
+}
+
+TEST_F(Ide, GivesUpOnADriveThatIsAlwaysBusy)
+{
+    drive->never_ready = drive->ignores_reset = true;
+    plug_pci();
+    EXPECT_TRUE(machine.attach(ide));
+    EXPECT_EQ(first_block_device(), nullptr);
+    EXPECT_TRUE(machine.logged("ide0: channel 0 drive 0: no answer (status 80)"));
+    EXPECT_LE(machine.now_us, 11'000'000u);
+}
+
+// ---- what IDENTIFY says
+
+TEST_F(Ide, CleansTheModel)
+{
+    drive->model = "  A\tB\x81 C  ";
+    EXPECT_EQ(attach_dma().model.view(), "A?B? C");
+}
+
+TEST_F(Ide, RefusesSizesThatCannotBe)
+{
+    drive->sectors = (1ull << 48) + 1;
+    plug_pci();
+    EXPECT_TRUE(machine.attach(ide));
+    EXPECT_TRUE(machine.logged("ide0: channel 0 drive 0: it says that it has 281474976710657 sectors"));
+    EXPECT_EQ(first_block_device(), nullptr);
+}
+
+TEST_F(Ide, RefusesADriveWithoutSectors)
+{
+    drive->lba = drive->lba48 = false;
+    drive->heads = 200;
+    plug_pci();
+    EXPECT_TRUE(machine.attach(ide));
+    EXPECT_TRUE(machine.logged("it says that it has 0 sectors"));
+}
+
+TEST_F(Ide, RefusesSectorsOfOddSizes)
+{
+    drive->sector_bytes = 520;
+    plug_pci();
+    EXPECT_TRUE(machine.attach(ide));
+    EXPECT_TRUE(machine.logged("its sectors have 520 bytes"));
+    EXPECT_EQ(first_block_device(), nullptr);
+}
+
+TEST_F(Ide, ReadsSectorsOf4096Bytes)
+{
+    drive->sector_bytes = 4096;
+    auto& device = attach_dma();
+    EXPECT_EQ(device.block_bytes, 4096u);
+    EXPECT_TRUE(machine.logged("512 MiB, 131072 sectors of 4096 bytes"));
+    EXPECT_TRUE(read(device, 5, 20));
+    EXPECT_TRUE(read(device, 5, 20, 1));
+    EXPECT_TRUE(write(device, 7, 20));
+    EXPECT_TRUE(write(device, 7, 20, 1));
+}
+
+TEST_F(Ide, UsesNoDmaThatTheFirmwareDidNotSetUp)
+{
+    drive->dma_mode = false;
+    EXPECT_TRUE(read(attach_dma(), 5, 20));
+    EXPECT_TRUE(machine.logged("sectors, PIO"));
+    EXPECT_FALSE(used(0xc8));
+}
+
+// ---- reading and writing
+
+constexpr uint32_t counts[] = {1, 2, 7, 16, 17, 127, 128, 129, 255, 256, 257, 600};
+
+TEST_F(Ide, ReadsByDma)
+{
+    auto& device = attach_dma();
+    for (uint32_t count : counts) {
+        for (size_t alignment : {0, 2, 30}) EXPECT_TRUE(read(device, count * 3, count, alignment));
+    }
+    EXPECT_FALSE(used(0x20) || used(0xc4));
+    EXPECT_TRUE(read(device, 131071, 1));
+    EXPECT_EQ(read(device, 131071, 2).error(), Error::invalid);
+    EXPECT_EQ(primary.resets, 0u);
+}
+
+TEST_F(Ide, ReadsByPio)
+{
+    auto& device = attach_pio();
+    for (uint32_t count : counts) {
+        for (size_t alignment : {0, 1, 2}) EXPECT_TRUE(read(device, count * 3, count, alignment));
+    }
+    EXPECT_TRUE(used(0xc4)) << "READ MULTIPLE";
+    EXPECT_FALSE(used(0x20));
+}
+
+TEST_F(Ide, ReadsByPioASectorABlock)
+{
+    drive->multiple_limit = 0;
+    auto& device = attach_pio();
+    for (uint32_t count : counts) EXPECT_TRUE(read(device, count, count));
+    EXPECT_TRUE(used(0x20) && used(0x24));
+}
+
+TEST_F(Ide, Writes)
+{
+    for (bool dma : {true, false}) {
+        if (!dma) drive->dma_mode = false;
+        auto& device = dma ? attach_dma() : attach();
+        for (uint32_t count : counts) EXPECT_TRUE(write(device, count * 3, count, count % 3));
+        EXPECT_TRUE(device.flush());
+        EXPECT_EQ(drive->commands.back(), 0xea);
+    }
+}
+
+TEST_F(Ide, ReadsOddAddressesByPioOnly)
+{
+    auto& device = attach_dma();
+    EXPECT_TRUE(read(device, 9, 3, 1));
+    EXPECT_TRUE(used(0xc4));
+    EXPECT_TRUE(read(device, 9, 3));
+    EXPECT_EQ(drive->commands.back(), 0xc8);
+}
+
+TEST_F(Ide, SplitsMemoryAt64KiB)
+{
+    auto& device = attach_dma();
+    std::vector<std::byte> memory(512 * 512);
+    ASSERT_TRUE(device.read(0, 400, memory.data() + 2));
+    ASSERT_GE(primary.runs.size(), 4u);
+    EXPECT_EQ((primary.runs[0].first + primary.runs[0].second) & 0xffff, 0u);
+}
+
+TEST_F(Ide, ReadsMoreThan65536SectorsAtOnce)
+{
+    auto& device = attach_dma();
+    EXPECT_TRUE(read(device, 5, 65536 + 300));
+    EXPECT_TRUE(used(0x25));
+    drive->dma_mode = false;
+    FakeDrive& second = primary.drives[1] = *drive;
+    drive = &second;
+    drive->commands.clear();
+    ASSERT_TRUE(machine.attach(ide));
+    auto* pio = find_block_device("wd2");
+    ASSERT_TRUE(pio);
+    EXPECT_TRUE(read(*pio, 5, 65536 + 300));
+    EXPECT_TRUE(used(0x29));
+}
+
+TEST_F(Ide, AddressesWith48Bits)
+{
+    drive->sectors = 1ull << 40;
+    auto& device = attach_dma();
+    EXPECT_EQ(device.blocks, 1ull << 40);
+    for (uint64_t first : {(1ull << 28) - 1, 1ull << 28, (1ull << 32) + 7, (1ull << 40) - 9}) {
+        EXPECT_TRUE(read(device, first, 9)) << first;
+        EXPECT_TRUE(read(device, first, 9, 1)) << first;
+        EXPECT_TRUE(write(device, first, 9)) << first;
+    }
+    EXPECT_FALSE(used(0xc8));
+    EXPECT_TRUE(read(device, (1 << 28) - 9, 9));
+    EXPECT_TRUE(used(0xc8)) << "the shorter command where it does";
+}
+
+TEST_F(Ide, AddressesWith28Bits)
+{
+    drive->lba48 = false;
+    drive->sectors = 1 << 28;
+    auto& device = attach_dma();
+    EXPECT_EQ(device.blocks, (1ull << 28) - 1);
+    EXPECT_TRUE(read(device, (1 << 28) - 1000, 999));
+    EXPECT_TRUE(device.flush());
+    EXPECT_EQ(drive->commands.back(), 0xe7);
+}
+
+TEST_F(Ide, AddressesByCylinderHeadAndSector)
+{
+    drive->lba = drive->lba48 = drive->flushes = false;
+    drive->cylinders = 615, drive->heads = 4, drive->per_track = 17;
+    drive->sectors = 615 * 4 * 17;
+    auto& device = attach_pio();
+    EXPECT_TRUE(machine.logged("20 MiB, 41820 sectors, CHS, PIO"));
+    for (uint64_t first : {0, 16, 17, 67, 68, 41819 - 599}) EXPECT_TRUE(read(device, first, 600));
+    EXPECT_TRUE(write(device, 60, 20));
+    drive->bad[100] = 0x40, drive->bad_for = 1;
+    EXPECT_TRUE(read(device, 100, 1)) << "after a reset the geometry is set again";
+    EXPECT_TRUE(device.flush()) << "nothing to do";
+}
+
+// ---- faults
+
+TEST_F(Ide, NamesTheErrorAndTriesThreeTimes)
+{
+    drive->bad[77] = 0x40;
+    auto& device = attach_dma();
+    EXPECT_EQ(read(device, 70, 20).error(), Error::device);
+    EXPECT_TRUE(machine.logged("wd0: read of block 70: UNC (status 51, error 40)"));
+    EXPECT_EQ(primary.resets, 2u);
+    EXPECT_TRUE(read(device, 78, 20));
+    EXPECT_EQ(drive->commands.back(), 0xc8) << "the medium is to blame, not DMA";
+    EXPECT_EQ(write(device, 77, 1).error(), Error::device);
+    EXPECT_TRUE(machine.logged("wd0: write of block 77: UNC"));
+    EXPECT_LE(took_us(), 100'000u);
+}
+
+TEST_F(Ide, RecoversFromAPassingError)
+{
+    for (bool dma : {true, false}) {
+        drive->dma_mode = dma;
+        auto& device = dma ? attach_dma() : attach();
+        drive->bad[77] = 0x10, drive->bad_for = 2;
+        EXPECT_TRUE(read(device, 70, 20));
+        EXPECT_TRUE(machine.logged("IDNF (status 51, error 10)"));
+        EXPECT_FALSE(machine.logged("DMA does not work"));
+    }
+}
+
+TEST_F(Ide, ReportsADeviceFault)
+{
+    auto& device = attach_pio();
+    drive->device_fault = true;
+    EXPECT_EQ(read(device, 70, 20).error(), Error::device);
+    EXPECT_TRUE(machine.logged("wd0: read of block 70: device fault (status 70, error 00)"));
+}
+
+TEST_F(Ide, FallsBackToPioWhenTheBusMasterFails)
+{
+    auto& device = attach_dma();
+    drive->dma_error = true;
+    EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_TRUE(write(device, 70, 20));
+    EXPECT_TRUE(machine.logged("wd0: read of block 70: DMA failed (bus master status 67)"));
+    EXPECT_EQ(std::count(machine.log.begin(), machine.log.end(), "wd0: DMA does not work, using PIO"), 1);
+    EXPECT_EQ(primary.resets, 1u);
+    EXPECT_LE(took_us(), 100'000u);
+}
+
+TEST_F(Ide, FallsBackToPioWhenDmaHangs)
+{
+    auto& device = attach_dma();
+    drive->dma_hangs = true;
+    EXPECT_TRUE(write(device, 70, 20));
+    EXPECT_TRUE(machine.logged("wd0: write of block 70: DMA does not end (status d0, 61)"));
+    EXPECT_LE(took_us(), 10'100'000u);
+    EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_LE(took_us(), 10'200'000u) << "the second request does not try DMA";
+}
+
+TEST_F(Ide, FallsBackToPioOnCrcErrors)
+{
+    auto& device = attach_dma();
+    drive->bad[75] = 0x84, drive->bad_for = 1;
+    EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_TRUE(machine.logged("ICRC ABRT (status 51, error 84)"));
+    EXPECT_TRUE(machine.logged("wd0: DMA does not work, using PIO"));
+}
+
+TEST_F(Ide, RefusesAShortTransfer)
+{
+    for (bool dma : {true, false}) {
+        drive->dma_mode = dma;
+        drive->short_transfer = false;
+        auto& device = dma ? attach_dma() : attach();
+        drive->short_transfer = true;
+        EXPECT_EQ(read(device, 0, 40).error(), Error::device);
+        EXPECT_EQ(write(device, 0, 40).error(), Error::device);
+    }
+    EXPECT_TRUE(machine.logged("read of block 0: DMA failed (bus master status 65)"));
+}
+
+TEST_F(Ide, SaysThatATransferEndedEarly)
+{
+    auto& device = attach_pio();
+    drive->short_transfer = true;
+    EXPECT_EQ(read(device, 0, 40).error(), Error::device);
+    EXPECT_TRUE(machine.logged("wd0: read of block 0: it ended early (status 50)"));
+}
+
+TEST_F(Ide, TakesNoMoreDataThanItAskedFor)
+{
+    auto& device = attach_pio();
+    drive->stuck_data_request = true;
+    EXPECT_EQ(read(device, 0, 40).error(), Error::device);
+    EXPECT_TRUE(machine.logged("wd0: read of block 0: it wants more data (status 58)"));
+    drive->stuck_data_request = false;
+    EXPECT_TRUE(read(device, 0, 40)) << "after a reset";
+}
+
+TEST_F(Ide, WorksWhenInterruptsAreLost)
+{
+    primary.loses_interrupts = true;
+    auto& device = attach_dma();
+    EXPECT_TRUE(read(device, 0, 600));
+    EXPECT_TRUE(read(device, 0, 600, 1));
+    EXPECT_TRUE(write(device, 0, 600));
+    EXPECT_EQ(primary.resets, 0u);
+    EXPECT_FALSE(machine.logged("DMA does not work"));
+}
+
+TEST_F(Ide, WorksWithoutAnInterruptLine)
+{
+    machine.interrupts_work = false;
+    auto& device = attach_dma();
+    EXPECT_TRUE(read(device, 0, 600));
+    EXPECT_TRUE(write(device, 0, 600, 1));
+}
+
+TEST_F(Ide, TimesOutAndTriesOnce)
+{
+    for (bool dma : {true, false}) {
+        drive->dma_mode = dma;
+        auto& device = dma ? attach_dma() : attach();
+        drive->never_ready = true;
+        EXPECT_EQ(read(device, 5, 1).error(), Error::timed_out);
+        EXPECT_LE(took_us(), 20'100'000u);
+        drive->never_ready = false;
+        EXPECT_TRUE(read(device, 5, 1)) << "it has come back";
+    }
+}
+
+TEST_F(Ide, GivesUpADriveThatNoResetHelps)
+{
+    auto& device = attach_dma();
+    drive->never_ready = drive->ignores_reset = true;
+    EXPECT_EQ(read(device, 5, 1).error(), Error::timed_out);
+    EXPECT_LE(took_us(), 15'100'000u);
+    EXPECT_EQ(read(device, 6, 1).error(), Error::timed_out);
+    EXPECT_EQ(device.flush().error(), Error::timed_out);
+    EXPECT_LE(took_us(), 15'100'000u) << "no more waiting for it";
+}
+
+TEST_F(Ide, NoticesThatTheDriveHasGone)
+{
+    for (int after : {0, 1}) {
+        for (bool dma : {true, false}) {
+            drive->dma_mode = dma;
+            drive->gone_after = -1;
+            auto& device = dma && !after ? attach_dma() : attach();
+            drive->gone_after = after;
+            EXPECT_EQ(read(device, 5, 1).error(), Error::gone);
+            EXPECT_EQ(write(device, 5, 1).error(), Error::gone);
+            EXPECT_EQ(device.flush().error(), Error::gone);
+            EXPECT_LE(took_us(), 100'000u);
+        }
+    }
+    EXPECT_TRUE(machine.logged("wd0: read of block 5: the drive has gone"));
+}
+
+TEST_F(Ide, ReportsAFailedFlush)
+{
+    auto& device = attach_dma();
+    drive->flushes = false;
+    EXPECT_EQ(device.flush().error(), Error::device);
+    EXPECT_TRUE(machine.logged("wd0: flush: ABRT (status 51, error 04)"));
+    EXPECT_TRUE(read(device, 1, 1));
+}
+
+TEST_F(Ide, ResetsADriveThatDoesNotIdentifyItself)
+{
+    drive->short_transfer = true;
+    plug_pci();
+    EXPECT_TRUE(machine.attach(ide));
+    EXPECT_EQ(primary.resets, 1u);
+    EXPECT_TRUE(machine.logged("ide0: channel 0 drive 0: it ended early (status 50)"));
+}
+
+TEST_F(Ide, SaysSoWithoutMemory)
+{
+    plug_pci();
+    for (int n = 0; n < 6; ++n) {
+        FakeHeap::fail_after = n;
+        (void)machine.attach(ide);
+        FakeHeap::fail_after = -1;
+        EXPECT_TRUE(machine.logged("out of memory")) << n;
+        machine.log.clear();
+    }
+}
+
+TEST_F(Ide, TracesInTheDataSheetsWords)
+{
+    machine.trace_all = true;
+    auto& device = attach_dma();
+    machine.trace.clear();
+    EXPECT_TRUE(read(device, 0x123456, 2).error() == Error::invalid);
+    EXPECT_TRUE(machine.trace.empty());
+    EXPECT_TRUE(read(device, 0x12345, 2));
+    EXPECT_THAT(machine.trace, Contains("ide0 write Device 224"));
+    EXPECT_THAT(machine.trace, Contains("ide0 write SectorCount 2"));
+    EXPECT_THAT(machine.trace, Contains("ide0 write LbaMid 35"));
+    EXPECT_THAT(machine.trace, Contains("ide0 write Command 200"));
+    EXPECT_THAT(machine.trace, Contains("ide0 write Command 9"));  // the bus master's
+    EXPECT_THAT(machine.trace, Contains("ide0 read AlternateStatus 208"));
+    EXPECT_THAT(machine.trace, Not(Contains("ide0 write DeviceControl 12")));
+}
+
+}  // namespace
