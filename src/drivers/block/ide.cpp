@@ -720,6 +720,7 @@ Result<void> attach_channel(Place& place)
         if (added || added.error() == Error::not_found) continue;
         log("{}: channel {} drive {}: {}", controller, place.number, drive,
             channel->why().empty() ? error_text(added.error()) : channel->why());
+        if (added.error() == Error::timed_out) break;
     }
     return {};
 }
