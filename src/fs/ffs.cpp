@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ffs - the Berkeley Fast File System: FFSv1 (UFS1) and FFSv2 (UFS2), little-endian.
+//
+// Format: McKusick et al., A Fast File System for UNIX (1984), and the structures of 4.4BSD's and
+// NetBSD's <ufs/ffs/fs.h>, <ufs/ufs/dinode.h>, <ufs/ufs/dir.h>, whose names are used here.
+// A volume is cylinder groups of `fpg` fragments; inode n is in the table of group n / ipg. Files
+// are blocks of 4 to 64 KiB, named by the number of their first fragment in 12 direct and 3 levels
+// of indirect pointers, 0 for a hole; the end of a small file may be less than a block of
+// fragments. Everything is found again from sizes that were checked once; the superblock's shifts,
+// masks and tables are not used. Blocks that lie in a row are read in one request to the caller's
+// memory. Supports: reading; all block and fragment sizes, old (4.2BSD) and new directories, holes,
+// short and long links. Not: big-endian volumes, Apple's 1 KiB directory pieces, extended
+// attributes. Tested on: images by makefs of both versions and all block sizes, patched where it
+// makes none.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include "fs/fs.h"
+#include "lib/bytes.h"
+
+namespace {
+
+constexpr uint32_t ufs1_magic = 0x011954, ufs2_magic = 0x19540119;
+constexpr uint64_t ufs1_place = 8192;  // of a superblock that doesn't know where it should be
+
+struct [[gnu::packed]] SuperBlock {  // struct fs
+    uint8_t unused_0[16];
+    uint32_t iblkno;  // of the inode table in each group; all numbers are of fragments
+    uint8_t unused_20[4];
+    uint32_t old_cgoffset, old_cgmask;  // UFS1: groups' tables are staggered over the disk's tracks
+    uint8_t unused_32[4];
+    uint32_t old_size;
+    uint8_t unused_40[4];
+    uint32_t ncg, bsize, fsize;
+    uint8_t unused_56[128];
+    uint32_t ipg, fpg;
+    uint8_t unused_192[4];
+    uint32_t old_nbfree;
+    uint8_t unused_200[4];
+    uint32_t old_nffree;
+    uint8_t unused_208;
+    uint8_t clean;
+    uint8_t unused_210;
+    uint8_t old_flags;
+    uint8_t unused_212[468];
+    char volname[32];
+    uint8_t unused_712[288];
+    uint64_t sblockloc;
+    uint8_t unused_1008[8];
+    uint64_t nbfree;
+    uint8_t unused_1024[8];
+    uint64_t nffree;
+    uint8_t unused_1040[40];
+    uint64_t size;
+    uint8_t unused_1088[232];
+    int32_t maxsymlinklen, old_inodefmt;
+    uint8_t unused_1328[44];
+    uint32_t magic;
+};
+static_assert(offsetof(SuperBlock, fpg) == 188 && offsetof(SuperBlock, volname) == 680);
+static_assert(offsetof(SuperBlock, sblockloc) == 1000 && offsetof(SuperBlock, size) == 1080);
+static_assert(offsetof(SuperBlock, magic) == 1372 && sizeof(SuperBlock) == 1376);
+constexpr uint8_t flags_updated = 0x80;  // old_flags: UFS1, but sblockloc and volname are there
+constexpr int32_t inodefmt_44 = 2;
+
+constexpr uint32_t root_inode = 2;  // 1 stands in the place of a name that a union mount hides
+constexpr unsigned direct_pointers = 12, indirect_pointers = 3;
+constexpr unsigned all_pointers = direct_pointers + indirect_pointers;
+
+struct [[gnu::packed]] Ufs1Inode {  // struct ufs1_dinode
+    uint16_t mode;
+    uint8_t unused_2[6];
+    uint64_t size;
+    uint8_t unused_16[8];
+    int32_t mtime;
+    uint8_t unused_28[12];
+    std::byte pointers[all_pointers * 4];  // or the text of a short link
+    uint8_t unused_100[4];
+    uint32_t blocks;
+    uint8_t unused_108[20];
+};
+static_assert(offsetof(Ufs1Inode, blocks) == 104 && sizeof(Ufs1Inode) == 128);
+
+struct [[gnu::packed]] Ufs2Inode {  // struct ufs2_dinode
+    uint16_t mode;
+    uint8_t unused_2[14];
+    uint64_t size, blocks;
+    uint8_t unused_32[8];
+    int64_t mtime;
+    uint8_t unused_48[64];
+    std::byte pointers[all_pointers * 8];
+    uint8_t unused_232[24];
+};
+static_assert(offsetof(Ufs2Inode, pointers) == 112 && sizeof(Ufs2Inode) == 256);
+
+constexpr bool is_power_of_two(uint32_t n)
+{
+    return n && (n & (n - 1)) == 0;
+}
+
+// The type in the upper four bits of an inode's mode; a directory entry's d_type is the same.
+fs::NodeType type_of(unsigned type)
+{
+    switch (type) {
+    case 4:
+        return fs::NodeType::directory;
+    case 8:
+        return fs::NodeType::file;
+    case 10:
+        return fs::NodeType::symlink;
+    default:
+        return fs::NodeType::other;
+    }
+}
+
+constexpr size_t directory_piece = 512;  // DIRBLKSIZ: no record crosses from one to the next
+
+struct Record {  // of a directory
+    uint32_t inode = 0;
+    uint8_t type = 0;  // 0: the inode knows
+    uint16_t bytes = 0;
+    std::string_view name;
+};
+
+// What an inode says, whichever version it is.
+struct InodeFields {
+    uint16_t mode;
+    uint64_t size, blocks;
+    int64_t mtime;
+    std::byte pointers[all_pointers * 8];
+};
+
+class Volume;
+
+class Inode final : public fs::Node {
+public:
+    Inode(Volume& volume, uint32_t number, const InodeFields& fields);
+    Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
+    Result<fs::Node*> find(std::string_view name) override;
+    Result<bool> next_entry(uint64_t& position, fs::DirectoryEntry& entry) override;
+    Result<void> read_link(Text<fs::max_path>& target) override;
+
+    Inode* next = nullptr;  // with the same hash
+
+private:
+    struct Pointers {            // of blocks in a row
+        const std::byte* first;  // null: a hole
+        uint64_t count;
+    };
+    struct Extent {                   // blocks that lie in a row on the volume
+        uint64_t first_fragment = 0;  // 0: a hole
+        uint64_t blocks = 0;
+    };
+    Result<Pointers> pointers_from(uint64_t block);
+    Result<Pointers> indirect_pointers_from(uint64_t block);
+    Result<Extent> extent_from(uint64_t block, uint64_t limit);
+    Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
+    Result<Record> record_at(const std::byte* piece, size_t at) const;
+    template <class Wanted>
+    Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted);
+    const char* device() const;
+
+    Volume& volume_;
+    uint64_t blocks_;  // in use, in whatever unit
+    std::byte pointers_[all_pointers * 8];
+};
+
+class Volume final : public fs::FileSystem {
+public:
+    explicit Volume(BlockCache& cache) : cache(cache) {}
+    Result<void> open(const SuperBlock& super);
+    fs::Node& root() override { return *root_; }
+    Result<void> sync() override { return cache.sync(); }
+
+    Result<Inode*> inode(uint32_t number);
+    Result<uint16_t> mode_of(uint32_t number);
+    uint64_t pointer(const std::byte* pointers, uint64_t index) const
+    {
+        return ufs2 ? le64(pointers + index * 8) : le32(pointers + index * 4);
+    }
+    // Whether so many bytes from `within` fragment `first` on are inside the volume.
+    bool holds(uint64_t first, uint64_t within, uint64_t length) const
+    {
+        return first < fragments && within <= bytes && length <= bytes - within &&
+               (first << fragment_shift) <= bytes - within - length;
+    }
+
+    BlockCache& cache;
+    bool ufs2 = false, old_directories = false;
+    unsigned block_shift = 0, fragment_shift = 0;
+    unsigned index_shift = 0;  // log2 of the pointers in an indirect block
+    uint64_t fragments = 0;
+    size_t short_link_limit = 0;  // links shorter than this are in the inode
+
+    // A piece of the indirect block that was used last.
+    struct Window {
+        const Inode* owner = nullptr;
+        uint64_t first_block = 0;
+        std::byte pointers[512];
+    } window;
+    unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
+
+private:
+    Result<void> check_sizes(const SuperBlock& super);
+    Result<uint64_t> place_of_inode(uint32_t number) const;
+    Result<InodeFields> read_inode(uint32_t number);
+    Result<void> check_inode(uint32_t number, const InodeFields& fields) const;
+    const char* device() const { return cache.device().name.c_str(); }
+
+    Inode* root_ = nullptr;
+    Inode* nodes_[64] = {};  // by inode number
+    uint32_t groups_ = 0, inodes_per_group_ = 0, fragments_per_group_ = 0;
+    uint32_t inode_table_ = 0, group_offset_ = 0, group_mask_ = 0;
+};
+
+// ---- the volume
+
+Result<void> Volume::check_sizes(const SuperBlock& super)
+{
+    uint32_t block = super.bsize, fragment = super.fsize;
+    if (!is_power_of_two(block) || block < 4096 || block > 65536 || !is_power_of_two(fragment) ||
+        fragment < 512 || fragment > block || block / fragment > 8) {
+        return hal::fail(Error::corrupt, "{}: ffs: blocks of {} bytes, fragments of {}", device(),
+                         block, fragment);
+    }
+    block_shift = static_cast<unsigned>(std::countr_zero(block));
+    fragment_shift = static_cast<unsigned>(std::countr_zero(fragment));
+    index_shift = block_shift - pointer_shift();
+
+    groups_ = super.ncg;
+    inodes_per_group_ = super.ipg;
+    fragments_per_group_ = super.fpg;
+    inode_table_ = super.iblkno;
+    uint64_t table = uint64_t{super.ipg} * (ufs2 ? sizeof(Ufs2Inode) : sizeof(Ufs1Inode));
+    if (groups_ == 0 || super.ipg == 0 || uint64_t{groups_} * super.ipg > UINT32_MAX ||
+        inode_table_ + ((table + fragment - 1) >> fragment_shift) > super.fpg) {
+        return hal::fail(Error::corrupt,
+                         "{}: ffs: {} groups of {} fragments, with {} inodes from fragment {}",
+                         device(), groups_, super.fpg, super.ipg, inode_table_);
+    }
+    fragments = ufs2 ? super.size : super.old_size;
+    if (fragments > uint64_t{groups_} * super.fpg ||
+        fragments <= uint64_t{groups_ - 1} * super.fpg) {
+        return hal::fail(Error::corrupt, "{}: ffs: {} fragments in {} groups of {}", device(),
+                         fragments, groups_, super.fpg);
+    }
+    if (fragments > cache.bytes() >> fragment_shift) {
+        return hal::fail(Error::corrupt, "{}: ffs: {} fragments of {} bytes, but only {} bytes",
+                         device(), fragments, fragment, cache.bytes());
+    }
+    return {};
+}
+
+Result<void> Volume::open(const SuperBlock& super)
+{
+    ufs2 = super.magic == ufs2_magic;
+    type = ufs2 ? "ffs2" : "ffs1";
+    TRY(check_sizes(super));
+    if (!ufs2) {
+        group_offset_ = super.old_cgoffset;
+        group_mask_ = super.old_cgmask;
+        old_directories = super.old_inodefmt < inodefmt_44;
+    }
+    short_link_limit = static_cast<size_t>(
+        std::clamp<int32_t>(super.maxsymlinklen, 0, int32_t(all_pointers << pointer_shift())));
+    if (ufs2 || (super.old_flags & flags_updated)) {
+        for (size_t i = 0; i < sizeof super.volname && super.volname[i]; ++i)
+            label.append(super.volname[i]);
+    }
+    bytes = fragments << fragment_shift;
+    uint64_t free_blocks = ufs2 ? super.nbfree : super.old_nbfree;
+    uint64_t free_fragments = ufs2 ? super.nffree : super.old_nffree;
+    free_bytes = std::min(free_blocks, bytes >> block_shift) << block_shift;
+    free_bytes += std::min(free_fragments, (bytes - free_bytes) >> fragment_shift)
+                  << fragment_shift;
+    if (super.clean == 0)
+        hal::log("{}: ffs: not unmounted cleanly; it may be inconsistent", device());
+
+    root_ = TRY(inode(root_inode));
+    if (root_->type == fs::NodeType::directory) return {};
+    return hal::fail(Error::corrupt, "{}: ffs: the root is not a directory", device());
+}
+
+Result<uint64_t> Volume::place_of_inode(uint32_t number) const
+{
+    uint32_t group = number / inodes_per_group_, index = number % inodes_per_group_;
+    uint64_t within = uint64_t{index} * (ufs2 ? sizeof(Ufs2Inode) : sizeof(Ufs1Inode));
+    uint64_t table = uint64_t{group} * fragments_per_group_ + inode_table_;
+    table += uint64_t{group_offset_} * (group & ~group_mask_);
+    if (number < root_inode || group >= groups_ || !holds(table, within, sizeof(Ufs2Inode)))
+        return hal::fail(Error::corrupt, "{}: ffs: there is no inode {}", device(), number);
+    return (table << fragment_shift) + within;
+}
+
+Result<InodeFields> Volume::read_inode(uint32_t number)
+{
+    uint64_t place = TRY(place_of_inode(number));
+    InodeFields fields = {};
+    auto take = [&](const auto& inode) {
+        fields.mode = inode.mode;
+        fields.size = inode.size;
+        fields.blocks = inode.blocks;
+        fields.mtime = inode.mtime;
+        memcpy(fields.pointers, inode.pointers, sizeof inode.pointers);
+    };
+    if (ufs2)
+        take(TRY(cache.read_as<Ufs2Inode>(place)));
+    else
+        take(TRY(cache.read_as<Ufs1Inode>(place)));
+    return fields;
+}
+
+Result<uint16_t> Volume::mode_of(uint32_t number)
+{
+    return cache.read_as<uint16_t>(TRY(place_of_inode(number)));
+}
+
+Result<void> Volume::check_inode(uint32_t number, const InodeFields& fields) const
+{
+    auto type = type_of(fields.mode >> 12);
+    if (fields.mode >> 12 == 0)
+        return hal::fail(Error::corrupt, "{}: ffs: inode {} is not in use", device(), number);
+    uint64_t blocks = direct_pointers;  // the largest file
+    for (unsigned level = 1; level <= indirect_pointers; ++level)
+        blocks += uint64_t{1} << (index_shift * level);
+    bool silly = fields.size > blocks << block_shift;
+    // Directories have no holes: so a damaged one cannot keep a search busy for ever.
+    if (type == fs::NodeType::directory)
+        silly = fields.size > bytes || fields.size % directory_piece;
+    if (silly && type != fs::NodeType::other) {
+        return hal::fail(Error::corrupt, "{}: ffs: inode {}: a size of {} bytes", device(), number,
+                         fields.size);
+    }
+    return {};
+}
+
+Result<Inode*> Volume::inode(uint32_t number)
+{
+    Inode*& first = nodes_[number % std::size(nodes_)];
+    for (Inode* node = first; node; node = node->next) {
+        if (node->id == number) return node;
+    }
+    InodeFields fields = TRY(read_inode(number));
+    TRY(check_inode(number, fields));
+    Inode* node = TRY(make<Inode>(*this, number, fields));
+    node->next = first;
+    return first = node;
+}
+
+// ---- files
+
+Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
+    : volume_(volume), blocks_(fields.blocks)
+{
+    type = type_of(fields.mode >> 12);
+    id = number;
+    size = fields.size;
+    modified_s = fields.mtime;
+    mode = fields.mode & 07777;
+    memcpy(pointers_, fields.pointers, sizeof pointers_);
+}
+
+const char* Inode::device() const
+{
+    return volume_.cache.device().name.c_str();
+}
+
+Result<size_t> Inode::read(uint64_t offset, std::span<std::byte> into)
+{
+    if (type == fs::NodeType::directory) return Error::is_directory;
+    if (type != fs::NodeType::file) return Error::unsupported;
+    if (offset >= size) return size_t{0};
+    into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), size - offset)));
+    TRY(read_bytes(offset, into));
+    return into.size();
+}
+
+// All of `into` is inside the file.
+Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
+{
+    const uint64_t block_bytes = uint64_t{1} << volume_.block_shift;
+    while (!into.empty()) {
+        uint64_t block = offset >> volume_.block_shift, within = offset & (block_bytes - 1);
+        uint64_t blocks = (within + into.size() + block_bytes - 1) >> volume_.block_shift;
+        Extent extent = TRY(extent_from(block, blocks));
+        auto piece = into.first(static_cast<size_t>(
+            std::min<uint64_t>(into.size(), (extent.blocks << volume_.block_shift) - within)));
+        if (extent.first_fragment == 0) {
+            memset(piece.data(), 0, piece.size());
+        } else if (volume_.holds(extent.first_fragment, within, piece.size())) {
+            uint64_t place = (extent.first_fragment << volume_.fragment_shift) + within;
+            TRY(volume_.cache.read(place, piece));
+        } else {
+            return hal::fail(Error::corrupt, "{}: ffs: inode {}: block {} at fragment {} of {}",
+                             device(), id, block, extent.first_fragment, volume_.fragments);
+        }
+        offset += piece.size();
+        into = into.subspan(piece.size());
+    }
+    return {};
+}
+
+// From this block of the file on, at most `limit` blocks that are one hole or lie in a row.
+Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
+{
+    Pointers pointers = TRY(pointers_from(block));
+    limit = std::min(limit, pointers.count);
+    if (!pointers.first) return Extent{0, limit};
+    uint64_t first = volume_.pointer(pointers.first, 0);
+    uint64_t step = first ? uint64_t{1} << (volume_.block_shift - volume_.fragment_shift) : 0;
+    uint64_t blocks = 1;
+    while (blocks < limit && volume_.pointer(pointers.first, blocks) == first + blocks * step)
+        ++blocks;
+    return Extent{first, blocks};
+}
+
+Result<Inode::Pointers> Inode::pointers_from(uint64_t block)
+{
+    unsigned shift = volume_.pointer_shift();
+    if (block < direct_pointers)
+        return Pointers{pointers_ + (block << shift), direct_pointers - block};
+    Volume::Window& window = volume_.window;
+    uint64_t count = sizeof window.pointers >> shift;
+    bool here = window.owner == this && block - window.first_block < count;
+    if (!here) {
+        Pointers found = TRY(indirect_pointers_from(block));
+        if (!found.first) return found;
+    }
+    uint64_t index = block - window.first_block;
+    return Pointers{window.pointers + (index << shift), count - index};
+}
+
+// Goes down the tree to the pointer of a block, and loads the window that it is in.
+Result<Inode::Pointers> Inode::indirect_pointers_from(uint64_t block)
+{
+    Volume::Window& window = volume_.window;
+    unsigned level = 0;
+    uint64_t rest = block - direct_pointers;
+    for (; rest >> (volume_.index_shift * (level + 1)); ++level)
+        rest -= uint64_t{1} << (volume_.index_shift * (level + 1));
+    uint64_t table = volume_.pointer(pointers_, direct_pointers + level);
+    for (;; --level) {
+        unsigned shift = volume_.index_shift * level;  // so many blocks below each of its pointers
+        if (table == 0)
+            return Pointers{nullptr, (uint64_t{1} << (shift + volume_.index_shift)) - rest};
+        if (!volume_.holds(table, 0, uint64_t{1} << volume_.block_shift)) {
+            return hal::fail(Error::corrupt,
+                             "{}: ffs: inode {}: indirect block at fragment {} of {}", device(), id,
+                             table, volume_.fragments);
+        }
+        uint64_t place =
+            (table << volume_.fragment_shift) + ((rest >> shift) << volume_.pointer_shift());
+        if (level == 0) {
+            uint64_t start = place & ~uint64_t{sizeof window.pointers - 1};
+            window.owner = nullptr;  // until it holds what it says
+            TRY(volume_.cache.read(start, window.pointers));
+            window.owner = this;
+            window.first_block = block - ((place - start) >> volume_.pointer_shift());
+            return Pointers{window.pointers, 1};
+        }
+        std::byte entry[8];
+        TRY(volume_.cache.read(place, std::span(entry).first(1u << volume_.pointer_shift())));
+        table = volume_.pointer(entry, 0);
+        rest &= (uint64_t{1} << shift) - 1;
+    }
+}
+
+Result<void> Inode::read_link(Text<fs::max_path>& target)
+{
+    if (type != fs::NodeType::symlink) return Error::invalid;
+    if (size > target.capacity()) return Error::too_large;
+    // Before there was a limit in the superblock, a link without blocks was in the inode.
+    bool is_short =
+        size < volume_.short_link_limit || (volume_.short_link_limit == 0 && blocks_ == 0);
+    std::byte piece[256];
+    for (size_t at = 0; at < size;) {
+        size_t length = std::min<size_t>(sizeof piece, static_cast<size_t>(size) - at);
+        if (!is_short)
+            TRY(read_bytes(at, std::span(piece).first(length)));
+        else if (size <= all_pointers << volume_.pointer_shift())
+            memcpy(piece, pointers_, length);
+        else
+            return hal::fail(Error::corrupt, "{}: ffs: inode {}: a link without blocks", device(),
+                             id);
+        target.append(std::string_view(reinterpret_cast<const char*>(piece), length));
+        at += length;
+    }
+    return {};
+}
+
+// ---- directories
+
+// The record at an offset in a piece of a directory; it is inside the piece.
+Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
+{
+    const std::byte* raw = piece + at;
+    Record record{.inode = le32(raw), .bytes = le16(raw + 4)};
+    size_t name_bytes = static_cast<size_t>(raw[7]);
+    record.type = static_cast<uint8_t>(raw[6]);
+    if (volume_.old_directories) {  // 4.2BSD: d_namlen has 16 bits, and there is no d_type
+        name_bytes = le16(raw + 6);
+        record.type = 0;
+    }
+    if (record.bytes < 8 || record.bytes % 4 || record.bytes > directory_piece - at ||
+        (record.inode && (name_bytes == 0 || name_bytes > record.bytes - 8u))) {
+        return hal::fail(Error::corrupt,
+                         "{}: ffs: directory {}: a record of {} bytes with a name of {}", device(),
+                         id, record.bytes, name_bytes);
+    }
+    record.name = {reinterpret_cast<const char*>(raw + 8), record.inode ? name_bytes : 0};
+    return record;
+}
+
+// The first wanted record at or after a position, which is left behind it. `piece` is the memory,
+// of directory_piece bytes, that its name will be in. False: there is none.
+template <class Wanted>
+Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted)
+{
+    for (uint64_t start = position & ~uint64_t{directory_piece - 1}; start < size;
+         start += directory_piece) {
+        TRY(read_bytes(start, std::span(piece, directory_piece)));
+        for (size_t at = 0; at < directory_piece; at += record.bytes) {
+            record = TRY(record_at(piece, at));
+            if (start + at < position || record.inode < root_inode || !wanted(record)) continue;
+            position = start + at + record.bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+Result<fs::Node*> Inode::find(std::string_view name)
+{
+    if (type != fs::NodeType::directory) return Error::not_directory;
+    std::byte piece[directory_piece];
+    Record record;
+    uint64_t position = 0;
+    auto has_name = [&](const Record& r) { return r.name == name; };
+    if (!TRY(scan(position, record, piece, has_name))) return nullptr;
+    return TRY(volume_.inode(record.inode));
+}
+
+Result<bool> Inode::next_entry(uint64_t& position, fs::DirectoryEntry& entry)
+{
+    if (type != fs::NodeType::directory) return Error::not_directory;
+    std::byte piece[directory_piece];
+    Record record;
+    auto is_other = [](const Record& r) { return r.name != "." && r.name != ".."; };
+    if (!TRY(scan(position, record, piece, is_other))) return false;
+    entry.name.clear();
+    entry.name.append(record.name);
+    entry.id = record.inode;
+    entry.type = type_of(record.type ? record.type : TRY(volume_.mode_of(record.inode)) >> 12);
+    return true;
+}
+
+// ---- mounting
+
+// Whether a superblock is the one that counts. In a volume with blocks of 64 KiB the first group's
+// copy is at 65536, where others have their first.
+bool is_primary(const SuperBlock& super, uint64_t place)
+{
+    bool says_where = super.magic == ufs2_magic || (super.old_flags & flags_updated);
+    return place == (says_where ? super.sblockloc : ufs1_place);
+}
+
+Result<fs::FileSystem*> mount(BlockCache& cache)
+{
+    const char* device = cache.device().name.c_str();
+    for (uint64_t place : {65536, 8192, 0, 262144}) {
+        SuperBlock super;
+        if (cache.bytes() < place + sizeof super) continue;
+        auto magic = cache.read_as<uint32_t>(place + offsetof(SuperBlock, magic));
+        if (!magic) {  // perhaps it is something else, that has nothing here
+            hal::log("{}: ffs: offset {}: {}", device, place, error_text(magic.error()));
+            continue;
+        }
+        uint32_t swapped = __builtin_bswap32(magic.value());
+        if (swapped == ufs1_magic || swapped == ufs2_magic)
+            return hal::fail(Error::unsupported, "{}: ffs: a big-endian volume", device);
+        if (magic.value() != ufs1_magic && magic.value() != ufs2_magic) continue;
+        TRY(cache.read(place, std::as_writable_bytes(std::span(&super, 1))));
+        if (!is_primary(super, place)) continue;
+        Volume* volume = TRY(make<Volume>(cache));
+        auto opened = volume->open(super);
+        if (opened) return volume;
+        delete volume;
+        return opened.error();
+    }
+    return Error::not_found;
+}
+
+}  // namespace
+
+namespace fs {
+extern const FileSystemDriver ffs = {"ffs", ::mount};
+}
