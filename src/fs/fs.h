@@ -61,10 +61,12 @@ class FileSystem {
 public:
     virtual Node& root() = 0;
     virtual Result<void> sync() = 0;
+    // What is free for data. It may have to be counted, which is why mount() doesn't know it.
+    virtual Result<uint64_t> free_bytes() = 0;
 
     const char* type = "";   // "ffs2": set by mount()
     Text<32> label;          // the volume's, if it has one
-    uint64_t bytes = 0, free_bytes = 0;
+    uint64_t bytes = 0;      // room for data, free or not
 
 protected:
     ~FileSystem() = default;
