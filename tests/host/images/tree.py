@@ -6,8 +6,8 @@ import os
 def content(name: str, size: int) -> bytes:
     """Bytes that differ from file to file and from block to block."""
     seed = sum(name.encode())
-    period = bytes((i * 7 + (i >> 8) + seed) & 0xFF for i in range(1 << 16))
-    return (period * (size // len(period) + 1))[:size]
+    period = bytes((i * 7 + (i >> 8) + seed) & 0xFF for i in range(min(size, 1 << 16)))
+    return (period * (size // (1 << 16) + 1))[:size]
 
 
 FILES = {
