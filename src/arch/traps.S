@@ -147,6 +147,7 @@ call_on_stack:
     movl 16(%ebp), %eax
     testl %edx, %edx
     jz 1f
+    movl %esp, kernel_stack         // where gate.S goes on
     movl %edx, %esp
 1:  pushl %eax
     testl %edx, %edx

@@ -238,6 +238,7 @@ public:
     }
     fs::Node& root() override;
     Result<void> sync() override { return volume.sync(); }
+    Result<uint64_t> free_bytes() override { return free; }
 
     Result<void> load_root();
     // The one node of this inode.
@@ -252,6 +253,7 @@ public:
     }
 
     BlockCache& volume;
+    uint64_t free = 0;  // bytes
 
 private:
     uint64_t descriptor_block(uint32_t group) const;
@@ -891,7 +893,7 @@ Result<fs::FileSystem*> mount(BlockCache& volume)
     ext2->bytes = geometry.blocks << geometry.block_shift;
     uint64_t free_blocks = super.free_blocks_count_lo;
     if (geometry.incompat & is_64bit) free_blocks |= uint64_t{super.free_blocks_count_hi} << 32;
-    ext2->free_bytes = std::min(free_blocks, geometry.blocks) << geometry.block_shift;
+    ext2->free = std::min(free_blocks, geometry.blocks) << geometry.block_shift;
     if (super.rev_level > 0) {
         for (char c : super.volume_name) {
             if (c == 0) break;
@@ -907,4 +909,6 @@ Result<fs::FileSystem*> mount(BlockCache& volume)
 
 }  // namespace
 
-extern const fs::FileSystemDriver ext2 = {"ext2", mount};
+namespace fs {
+extern const FileSystemDriver ext2 = {"ext2", ::mount};
+}

@@ -737,4 +737,6 @@ Result<FileSystem*> mount(BlockCache& cache)
 
 }  // namespace
 
-extern const fs::FileSystemDriver fat = {"fat", mount};
+namespace fs {
+extern const FileSystemDriver fat = {"fat", ::mount};
+}

@@ -171,6 +171,7 @@ public:
     Result<void> open(const SuperBlock& super);
     fs::Node& root() override { return *root_; }
     Result<void> sync() override { return cache.sync(); }
+    Result<uint64_t> free_bytes() override { return free; }
 
     Result<Inode*> inode(uint32_t number);
     Result<uint16_t> mode_of(uint32_t number);
@@ -190,6 +191,7 @@ public:
     unsigned block_shift = 0, fragment_shift = 0;
     unsigned index_shift = 0;  // log2 of the pointers in an indirect block
     uint64_t fragments = 0;
+    uint64_t free = 0;  // bytes
     size_t short_link_limit = 0;  // links shorter than this are in the inode
 
     // A piece of the indirect block that was used last.
@@ -270,9 +272,8 @@ Result<void> Volume::open(const SuperBlock& super)
     bytes = fragments << fragment_shift;
     uint64_t free_blocks = ufs2 ? super.nbfree : super.old_nbfree;
     uint64_t free_fragments = ufs2 ? super.nffree : super.old_nffree;
-    free_bytes = std::min(free_blocks, bytes >> block_shift) << block_shift;
-    free_bytes += std::min(free_fragments, (bytes - free_bytes) >> fragment_shift)
-                  << fragment_shift;
+    free = std::min(free_blocks, bytes >> block_shift) << block_shift;
+    free += std::min(free_fragments, (bytes - free) >> fragment_shift) << fragment_shift;
     if (super.clean == 0)
         hal::log("{}: ffs: not unmounted cleanly; it may be inconsistent", device());
 

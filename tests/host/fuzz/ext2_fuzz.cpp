@@ -5,7 +5,9 @@
 #include "images.h"
 #include "lib/bytes.h"
 
-extern const fs::FileSystemDriver ext2;
+namespace fs {
+extern const FileSystemDriver ext2;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
@@ -23,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
         size -= 4 + count;
     }
     auto cache = BlockCache::make_for(disk);
-    auto mounted = ext2.mount(*cache.value());
+    auto mounted = fs::ext2.mount(*cache.value());
     if (mounted) walk(*mounted.value(), 40);
     return 0;
 }
