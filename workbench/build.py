@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Builds the kernel, the host tests and the fuzzers by CMake."""
+import re
+import subprocess
+from pathlib import Path
+
+from workbench import packages
+from workbench.console import BUILD, ROOT, Problem, Step, tool
+
+
+def configurations() -> list[str]:
+    return sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_file())
+
+
+def kernel(config: str = "GENERIC", clang: bool = False) -> Path:
+    """build/CONFIG/vesper, up to date."""
+    if config not in configurations():
+        raise Problem(f"there is no configuration {config}",
+                      f"conf/ has {', '.join(configurations())}; a file of your own there makes one.")
+    packages.ensure(*packages.BUILD, *(["clang"] if clang else []))
+    folder = BUILD / (f"{config}-clang" if clang else config)
+    run("clang" if clang else "GENERIC", folder, f"Building the kernel ({folder.name})",
+        f"-DVESPER_CONFIG={config}")
+    return folder / "vesper"
+
+
+def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
+    """Configures if need be, and builds; the compiler is heard only when it fails."""
+    with Step(title) as step:
+        if not (folder / "build.ninja").exists():
+            step.progress("configuring")
+            tool("cmake", "--preset", preset, "-B", folder, *definitions, cwd=ROOT,
+                 cause="CMake could not configure the build",
+                 cure="If the folder was moved or copied, `./vesper clean` helps.")
+        process = subprocess.Popen(["ninja", "-C", str(folder)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   errors="replace")
+        said = []
+        for line in process.stdout:
+            if done := re.match(r"\[(\d+/\d+)\]", line):
+                step.progress(done[1])
+            else:
+                said.append(line)
+        if process.wait():
+            raise Problem("the build failed:\n" + "".join(said).rstrip())

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line of ./vesper."""
+import argparse
+import runpy
+import sys
+
+from workbench import image, qemu
+from workbench.console import ROOT, Problem, say
+
+HELP = """\
+./vesper COMMAND ...       Vesper's workbench. Missing Debian packages are installed by apt as needed.
+
+  run [PAYLOAD] [options] [-- QEMU OPTIONS]
+      Builds the kernel, makes a disk whose root has PAYLOAD as /kexec, and boots a PC with it in
+      QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp), which is assembled or compiled
+      first; without one, the demonstration (samples/demo.c) runs.
+        --root DIR          the root also has the files of this folder
+        --fs FS             ffs2 (default) ffs1 ext2 ext4 fat16 fat32
+        --label LABEL       mbr (default): the root is wd0p1; bsd: a NetBSD disklabel, wd0a;
+                            none: the whole disk, wd0
+        --boot PROTOCOL     multiboot (default) and pvh: QEMU loads the kernel;
+                            multiboot2 and netbsd: GRUB does, from the disk
+        --disk ide          what the disk is connected to
+        --machine MACHINE   pc (default) q35 isapc
+        --cpu CPU           486, pentium3, max, ...: `qemu-system-i386 -cpu help`
+        --memory MIB        default 128
+        --config NAME       a file in conf/; default GENERIC
+        --append TEXT       the kernel's command line: root=wd0a console=com0 args=...
+        --input TEXT        typed as soon as the payload runs; \\n is Enter, \\e Escape, \\xNN any byte
+        --timeout S         give up after so many seconds; default 60 without a terminal
+        --display DISPLAY   the screen: none (default), gtk: in a window, curses: in this terminal
+        --screenshot PNG    writes the screen to a file at the end
+      The terminal is the serial port; Control-A X leaves. Without a terminal it ends with:
+        0  the machine was switched off             3    the machine restarted (or crashed)
+        4  the payload returned or failed: the      124  the time was up
+           monitor waits for an operator            1    something else is wrong; it says what
+
+  image OUT [PAYLOAD] [--root DIR] [--fs FS] [--label mbr|bsd] [--boot multiboot2|multiboot|netbsd]
+            [--config NAME] [--append TEXT]
+      Writes a disk that a PC boots from its BIOS: GRUB, the kernel as /vesper, PAYLOAD as /kexec.
+
+  build [--config NAME] [--clang]
+      Builds build/NAME/vesper, by default GENERIC; with clang: build/NAME-clang/vesper.
+
+  test [--quick] [--only check|host|fuzz|emu] [FILTER]
+      Runs all tests, or those whose names contain FILTER. --quick: fuzzers run over their corpus
+      only, and the emulator tests without those marked slow. The last line is `N passed, N failed`.
+
+  bench NAME ...            runs bench/NAME.py, for example `./vesper bench boot`
+  clean                     removes build/, where everything lies that was made
+  help                      shows this
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="./vesper", add_help=False)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, add_help=False, allow_abbrev=False)
+
+    disk = argparse.ArgumentParser(add_help=False)
+    disk.add_argument("--root", metavar="DIR")
+    disk.add_argument("--fs", choices=image.FILE_SYSTEMS, default="ffs2")
+    disk.add_argument("--config", default="GENERIC")
+    disk.add_argument("--append", default="", metavar="TEXT")
+
+    run = commands.add_parser("run", parents=[disk], add_help=False, allow_abbrev=False)
+    run.add_argument("payload", nargs="?")
+    run.add_argument("--label", choices=image.LABELS, default="mbr")
+    run.add_argument("--boot", choices=("multiboot", "multiboot2", "pvh", "netbsd"),
+                     default="multiboot")
+    run.add_argument("--disk", choices=("ide",), default="ide")
+    run.add_argument("--machine", choices=qemu.MACHINES, default="pc")
+    run.add_argument("--cpu")
+    run.add_argument("--memory", type=int, default=128, metavar="MIB")
+    run.add_argument("--input", metavar="TEXT")
+    run.add_argument("--timeout", type=float, metavar="S")
+    run.add_argument("--display", choices=("none", "gtk", "curses"), default="none")
+    run.add_argument("--screenshot", metavar="PNG")
+
+    make = commands.add_parser("image", parents=[disk], add_help=False, allow_abbrev=False)
+    make.add_argument("out", metavar="OUT")
+    make.add_argument("payload", nargs="?")
+    make.add_argument("--label", choices=("mbr", "bsd"), default="mbr")
+    make.add_argument("--boot", choices=image.LOADERS, default="multiboot2")
+
+    build = command("build")
+    build.add_argument("--config", default="GENERIC")
+    build.add_argument("--clang", action="store_true")
+
+    test = command("test")
+    test.add_argument("--quick", action="store_true")
+    test.add_argument("--only", choices=("check", "host", "fuzz", "emu"))
+    test.add_argument("filter", nargs="?", default="")
+
+    command("clean")
+    command("help")
+    return top
+
+
+def dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("help", "-h", "--help") or {"-h", "--help"} & set(words):
+        print(HELP, end="")
+        return 0 if words else 2
+    if words[0] == "bench":
+        return bench(words[1:])
+    own, qemu_options = words, []
+    if words[0] == "run" and "--" in words:
+        at = words.index("--")
+        own, qemu_options = words[:at], words[at + 1:]
+    options = parser().parse_args(own)
+    options.qemu = qemu_options
+    if options.command == "test":
+        from workbench import suite
+        return suite.test(options)
+    from workbench import build, run
+    if options.command == "run":
+        return run.run(options)
+    if options.command == "image":
+        return run.make_image(options)
+    if options.command == "clean":
+        return run.clean()
+    build.kernel(options.config, options.clang)
+    return 0
+
+
+def bench(words: list[str]) -> int:
+    scripts = {path.stem: path for path in sorted((ROOT / "bench").glob("*.py"))}
+    if not words or words[0] not in scripts:
+        raise Problem("which benchmark?", f"There are: {', '.join(scripts) or 'none'}.", code=2)
+    sys.path.insert(0, str(ROOT / "bench"))
+    script = runpy.run_path(str(scripts[words[0]]))
+    if "main" not in script:
+        raise Problem(f"bench/{words[0]}.py has no main()")
+    return script["main"](words[1:]) or 0
+
+
+def main(words: list[str]) -> int:
+    try:
+        return dispatch(words)
+    except Problem as problem:
+        say(f"vesper: {problem}")
+        return problem.code
+    except KeyboardInterrupt:
+        say("")
+        return 130

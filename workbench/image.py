@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Makes disks: a tree of files as a file system, in a partition, with GRUB before it."""
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import packages, partition
+from workbench.console import Problem, shown, tool
+from workbench.partition import SECTOR, START
+
+FILE_SYSTEMS = ("ffs2", "ffs1", "ext2", "ext4", "fat16", "fat32")
+LABELS = ("mbr", "bsd", "none")
+LOADERS = ("multiboot", "multiboot2", "netbsd")  # that GRUB speaks
+GRUB = Path("/usr/lib/grub/i386-pc")
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Loader:
+    """GRUB on the disk itself: by which protocol it starts which kernel, with which words."""
+    boot: str
+    kernel: Path
+    append: str = ""
+
+
+def make_disk(disk: Path, *, fs: str, label: str, kexec: Path | None = None,
+              root: Path | None = None, loader: Loader | None = None, work: Path) -> None:
+    """Writes `disk`: the files below root, and kexec as /kexec; with a loader, also GRUB and /vesper."""
+    packages.ensure(*packages.FILE_SYSTEM[fs], *(packages.GRUB if loader else ()))
+    if loader and label == "none":
+        raise Problem("GRUB has no room on a disk without a label", "Use --label mbr or bsd.")
+    work.mkdir(parents=True, exist_ok=True)
+    tree, volume = work / "root", work / "volume"
+    copy_tree(tree, root, kexec, loader, links=not fs.startswith("fat"))
+    make_volume(volume, tree, fs, first_sector=0 if label == "none" else START)
+    if label == "none":
+        volume.replace(disk)
+        return
+    core = make_core(loader, fs, label, work) if loader else b""
+    write_labelled(disk, volume, fs, label, core)
+    volume.unlink()
+
+
+def copy_tree(tree: Path, root: Path | None, kexec: Path | None, loader: Loader | None,
+              links: bool) -> None:
+    shutil.rmtree(tree, ignore_errors=True)
+    if root:
+        if not root.is_dir():
+            raise Problem(f"--root {shown(root)} is not a folder")
+        try:
+            shutil.copytree(root, tree, symlinks=links)
+        except shutil.Error as error:
+            raise Problem(f"cannot copy {shown(root)}: {error.args[0][0][2]}") from error
+    else:
+        tree.mkdir(parents=True)
+    if kexec:
+        (tree / "kexec").unlink(missing_ok=True)
+        shutil.copyfile(kexec, tree / "kexec")
+    if loader:
+        tool("objcopy", "--strip-debug", loader.kernel, tree / "vesper")
+
+
+def make_volume(volume: Path, tree: Path, fs: str, first_sector: int) -> None:
+    """A file system with some free space, by the tools that everyone uses."""
+    content = sum(-(-path.lstat().st_size // 4096) * 4096 + 4096 for path in tree.rglob("*"))
+    size = 2 * MIB + content + content // 8
+    size += -size % MIB
+    volume.unlink(missing_ok=True)
+    cause = f"cannot make the {fs} file system"
+    if fs.startswith("ffs"):
+        tool("makefs", "-t", "ffs", "-o", f"version={fs[3]}", "-s", size, "-f", 64, volume, tree,
+             cause=cause)
+    elif fs.startswith("ext"):
+        tool("mke2fs", "-q", "-t", fs, "-m", 0, "-L", "vesper", "-d", tree, volume, f"{size >> 10}k",
+             cause=cause)
+    else:
+        make_fat(volume, tree, int(fs[3:]), size, first_sector, cause)
+
+
+def make_fat(volume: Path, tree: Path, bits: int, size: int, first_sector: int, cause: str) -> None:
+    # The number of clusters decides what it is: FAT16 has 4,085 to 65,524, FAT32 more.
+    least = 4200 if bits == 16 else 66000
+    sectors = 1
+    while bits == 16 and size // (sectors * SECTOR) > 65000:
+        sectors *= 2
+    if sectors > 64:
+        raise Problem(f"{size >> 20} MiB do not fit FAT16", "Use --fs fat32.")
+    size = max(size, (least * sectors + 1200) * SECTOR)
+    size += -size % MIB
+    tool("mkfs.fat", "-C", "-F", bits, "-s", sectors, "-n", "VESPER", "-h", first_sector, volume,
+         size >> 10, cause=cause)
+    files = sorted(tree.iterdir())
+    if files:
+        tool("mcopy", "-s", "-m", "-Q", "-i", volume, *files, "::", cause=cause,
+             env=os.environ | {"MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.UTF-8"})
+
+
+def make_core(loader: Loader, fs: str, label: str, work: Path) -> bytes:
+    """GRUB's core image: its commands are inside, so that the disk needs nothing else."""
+    device = "hd0,msdos1" + (",netbsd1" if label == "bsd" else "")
+    commands = work / "grub.cfg"
+    commands.write_text("serial --unit=0 --speed=115200\nterminal_output console serial\n"
+                        f"root={device}\n{boot_command(loader)}\nboot\n")
+    modules = ["biosdisk", "part_msdos", "part_bsd", "serial", "terminal", "boot",
+               {"ffs1": "ufs1", "ffs2": "ufs2", "ext2": "ext2", "ext4": "ext2"}.get(fs, "fat"),
+               {"netbsd": "bsd"}.get(loader.boot, loader.boot)]
+    core = work / "core.img"
+    tool("grub-mkimage", "-O", "i386-pc", "-o", core, "-p", f"({device})/", "-c", commands, *modules)
+    return core.read_bytes()
+
+
+def boot_command(loader: Loader) -> str:
+    if loader.boot not in LOADERS:
+        raise Problem(f"a disk does not boot by {loader.boot}", f"Use --boot {' or '.join(LOADERS)}.")
+    if loader.boot != "netbsd":
+        return f"{loader.boot} /vesper {loader.append}"
+    words = []
+    for word in loader.append.split():
+        if not word.startswith(("root=", "-")):
+            raise Problem(f"NetBSD's boot protocol cannot pass on '{word}'",
+                          "It has flags (-s -v ...) and root=wd0a, no command line; use another --boot.")
+        words.append("--" + word if word.startswith("root=") else word)
+    return " ".join(["knetbsd", *words, "/vesper"])
+
+
+def write_labelled(disk: Path, volume: Path, fs: str, label: str, core: bytes) -> None:
+    """MBR, GRUB behind it, the partition at sector 2048; a disklabel in the partition's sector 1."""
+    if len(core) > (START - 1) * SECTOR:
+        raise Problem("GRUB is too large for the gap before the first partition")
+    # FAT uses the sector in which the disklabel lies.
+    inset = 64 if label == "bsd" and fs.startswith("fat") else 0
+    volume_sectors = volume.stat().st_size // SECTOR
+    sectors = inset + volume_sectors
+    total = START + sectors + -sectors % 2048
+    kind = partition.MBR_NETBSD if label == "bsd" else partition.MBR_TYPE[fs]
+    with open(disk, "wb") as out, open(volume, "rb") as data:
+        out.write(partition.mbr(boot_code() if core else b"", kind, START, sectors))
+        out.write(core)
+        out.truncate(total * SECTOR)
+        copy_sparse(data, out, (START + inset) * SECTOR)
+        if label == "bsd":
+            out.seek((START + partition.LABEL_SECTOR) * SECTOR)
+            out.write(partition.disklabel(fs, START, sectors, START + inset, volume_sectors, total))
+
+
+def boot_code() -> bytes:
+    """GRUB's first sector. It loads the core image from sector 1, which is how it comes."""
+    code = bytearray((GRUB / "boot.img").read_bytes())
+    # As grub-install does for disks: do not trust the drive number of a BIOS that gives none.
+    code[0x66:0x68] = b"\x90\x90"
+    return bytes(code)
+
+
+def copy_sparse(source, target, at: int) -> None:
+    while block := source.read(1 << 16):
+        if any(block):
+            target.seek(at)
+            target.write(block)
+        at += len(block)

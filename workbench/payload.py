@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Makes the raw binary that becomes /kexec from a payload's source."""
+from pathlib import Path
+
+from workbench import packages
+from workbench.console import BUILD, ROOT, Problem, Step, shown, tool
+
+LIMIT = 512 << 20  # RAM from KEXECADDR on is mapped once, for 512 MiB
+FLAGS = ("-m32", "-march=i486", "-Os", "-g", "-Wall", "-ffreestanding", "-fno-pic", "-no-pie",
+         "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-ffunction-sections",
+         "-fdata-sections", f"-I{ROOT / 'include'}")
+LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none",
+        "-Wl,--no-warn-rwx-segments", "-Wl,-T", ROOT / "sdk/payload.ld", ROOT / "sdk/start.S",
+        ROOT / "sdk/memory.c")
+
+
+def demonstration() -> Path:
+    return ROOT / "samples/demo.c"
+
+
+def needs(source: Path) -> tuple[str, ...]:
+    return {".asm": ("nasm",), ".c": ("g++-multilib",), ".cpp": ("g++-multilib",)}.get(source.suffix, ())
+
+
+def make(source: Path, folder: Path = BUILD / "payload") -> Path:
+    """The raw binary made from source, or source itself if it is no source."""
+    if not source.is_file():
+        raise Problem(f"there is no payload {shown(source)}",
+                      "Give a raw binary, or a source file: .asm, .c or .cpp.")
+    packages.ensure(*needs(source))
+    folder.mkdir(parents=True, exist_ok=True)
+    binary = folder / (source.stem + ".bin")
+    if source.suffix == ".asm":
+        with Step(f"Assembling {shown(source)}"):
+            tool("nasm", "-f", "bin", "-I", f"{source.parent}/", "-o", binary, source,
+                 cause="nasm found an error")
+    elif source.suffix in (".c", ".cpp"):
+        with Step(f"Compiling {shown(source)}"):
+            compile_c(source, folder, binary)
+    else:
+        binary = source
+    size = binary.stat().st_size
+    if size == 0:
+        raise Problem(f"the payload {shown(source)} is empty", "It needs at least one instruction.")
+    if size > LIMIT:
+        raise Problem(f"the payload {shown(source)} is too large: {size >> 20} MiB",
+                      "At most 512 MiB of RAM are mapped for it.")
+    return binary
+
+
+def compile_c(source: Path, folder: Path, binary: Path) -> None:
+    elf = folder / (source.stem + ".elf")
+    compiler = ("gcc",) if source.suffix == ".c" else ("g++", "-std=gnu++20", "-fno-exceptions",
+                                                       "-fno-rtti", "-fno-threadsafe-statics")
+    tool(*compiler, *FLAGS, source, *LINK, "-lgcc", "-o", elf, cause="the compiler found an error")
+    tool("objcopy", "-O", "binary", elf, binary)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`./vesper run` and `./vesper image`."""
+import os
+import re
+import shutil
+import sys
+import termios
+import time
+from pathlib import Path
+
+from workbench import build, image, packages, payload, qemu
+from workbench.console import BUILD, Problem, Step, say, shown
+
+# Exit codes of `run`, besides 1 (something is wrong: it says what) and 2 (usage).
+OFF, RESET, RETURNED, TIMED_OUT = 0, 3, 4, 124
+
+CALLED = rb"kexec: [^\n]*\n"   # the kernel's last line before the payload
+PROMPT = rb"\nmonitor> ?$"     # and when the payload has returned, or failed
+QUIET_SECONDS = 1.0            # the prompt, and silence since: nobody is going to type
+DEFAULT_LIMIT = 60             # without a terminal
+LEAVE = b"\x01"                # Control-A
+
+
+def chosen_payload(options) -> Path:
+    if options.payload:
+        return Path(options.payload)
+    demonstration = payload.demonstration()
+    if not demonstration.exists():
+        raise Problem(f"there is no {shown(demonstration)}", "Name a payload to run.")
+    return demonstration
+
+
+def make_image(options) -> int:
+    kernel = build.kernel(options.config)
+    kexec = payload.make(chosen_payload(options))
+    loader = image.Loader(options.boot, kernel, options.append)
+    out = Path(options.out)
+    if out.is_block_device():
+        raise Problem(f"{out} is a device", "Write to a file, look at it, then copy that with dd.")
+    if not out.absolute().parent.is_dir():
+        raise Problem(f"there is no folder {shown(out.absolute().parent)}")
+    with Step(f"Making {shown(out)} ({options.fs}, {options.label}, {options.boot})"):
+        image.make_disk(out, fs=options.fs, label=options.label, kexec=kexec, root=root_of(options),
+                        loader=loader, work=BUILD / "image")
+    say(f"To write it to a disk or stick, all of which it replaces:\n"
+        f"  dd if={shown(out)} of=/dev/... bs=4M conv=fsync")
+    return 0
+
+
+def root_of(options) -> Path | None:
+    return Path(options.root) if options.root else None
+
+
+def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
+    """The PC that the options describe, with its disks made."""
+    pc = qemu.Pc(machine=options.machine, cpu=options.cpu, memory=options.memory,
+                 append=options.append, display=options.display, options=options.qemu)
+    work.mkdir(parents=True, exist_ok=True)
+    disk, boot_disk = work / "disk.img", work / "boot.img"
+    loader = None
+    if options.boot in ("multiboot2", "netbsd"):
+        loader = image.Loader(options.boot, kernel, options.append)
+        pc.boot_disk = disk if options.label != "none" else boot_disk
+    elif options.boot == "pvh":
+        pc.kernel = qemu.without_multiboot(kernel, work / "vesper.pvh")
+    else:
+        pc.kernel = kernel
+    with Step(f"Making the root ({options.fs}, label {options.label})"):
+        image.make_disk(disk, fs=options.fs, label=options.label, kexec=kexec, root=root_of(options),
+                        loader=loader if pc.boot_disk == disk else None, work=work)
+        pc.disks.append(disk)
+        if pc.boot_disk == boot_disk:  # GRUB and the kernel on a second disk
+            image.make_disk(boot_disk, fs="fat16", label="mbr", loader=loader, work=work)
+            pc.disks.append(boot_disk)
+    return pc
+
+
+def run(options) -> int:
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    source = chosen_payload(options)
+    packages.ensure(*packages.BUILD, "qemu-system-x86", *payload.needs(source),
+                    *packages.FILE_SYSTEM[options.fs],
+                    *(packages.GRUB if options.boot in ("multiboot2", "netbsd") else ()),
+                    *(["qemu-system-gui"] if options.display == "gtk" else []))
+    if options.display == "curses" and not terminal:
+        raise Problem("--display curses needs a terminal")
+    kernel = build.kernel(options.config)
+    pc = machine(options, kernel, payload.make(source), BUILD / "run")
+    limit = options.timeout or (None if terminal else DEFAULT_LIMIT)
+    with qemu.Emulator(pc, reboot=terminal) as emulator:
+        session = Session(emulator, typed(options.input), limit)
+        if options.display == "curses":
+            say("Alt-2 shows QEMU's monitor, where `quit` leaves.")
+            code = session.unattended(echo=False, idle_ends=False)
+        elif terminal:
+            code = session.attended()
+        else:
+            code = session.unattended(echo=True, idle_ends=True)
+        if options.screenshot and emulator.ended != "exit":
+            emulator.screenshot(Path(options.screenshot))
+            say(f"The screen is in {options.screenshot}.")
+        return code
+
+
+def typed(text: str | None) -> bytes:
+    r"""--input with its \n, \e and so on replaced; Enter is \n for the user and CR on the line."""
+    if not text:
+        return b""
+    data = re.sub(r"\\e", r"\\x1b", text).encode().decode("unicode_escape").encode("latin-1")
+    return data.replace(b"\n", b"\r")
+
+
+class Session:
+    """One run, from QEMU's start to the end; its methods return the exit code."""
+
+    def __init__(self, emulator: qemu.Emulator, text: bytes, limit: float | None):
+        self.emulator = emulator
+        self.text = text  # still to be typed
+        self.limit = limit
+        self.ends = time.monotonic() + limit if limit else None
+        self.shown = 0
+
+    def over(self) -> int | None:
+        if self.emulator.ended == "exit":
+            if words := self.emulator.last_words().strip():
+                if self.emulator.process.returncode:
+                    raise Problem(f"QEMU ended: {words}")
+            return OFF
+        if self.emulator.ended:
+            return OFF if self.emulator.ended == "off" else RESET
+        if self.ends and time.monotonic() > self.ends:
+            say(f"\nvesper: stopped after {self.limit:g} seconds (--timeout)")
+            return TIMED_OUT
+        return None
+
+    def step(self, *others) -> list:
+        """Takes in a little, shows it, and types once there is somebody to read it."""
+        ready = self.emulator.poll(0.1, *others)
+        if self.text and re.search(CALLED + b"|" + PROMPT, self.emulator.output):
+            self.emulator.send(self.text)
+            self.text = b""
+        return ready
+
+    def show(self) -> None:
+        new = self.emulator.output[self.shown:]
+        if new:
+            self.shown += len(new)
+            sys.stdout.buffer.write(new)
+            sys.stdout.buffer.flush()
+
+    def unattended(self, echo: bool, idle_ends: bool) -> int:
+        """Without a terminal: until the machine is off, or nothing more can happen."""
+        last, quiet_since = 0, time.monotonic()
+        while True:
+            code = self.over()
+            if code is None:
+                self.step()
+            if echo:
+                self.show()
+            if code is not None:
+                return code
+            if len(self.emulator.output) != last:
+                last, quiet_since = len(self.emulator.output), time.monotonic()
+            elif (idle_ends and not self.text and time.monotonic() - quiet_since > QUIET_SECONDS
+                  and re.search(PROMPT, self.emulator.output)):
+                say("\nvesper: the payload has ended, and the monitor waits for an operator")
+                return RETURNED
+
+    def attended(self) -> int:
+        """With a terminal: what is typed goes to the serial port, until Control-A X."""
+        say("This terminal is the machine's serial port. Control-A X leaves; Control-A twice types it.")
+        saved = termios.tcgetattr(0)
+        raw = termios.tcgetattr(0)
+        raw[0] &= ~(termios.ICRNL | termios.INLCR | termios.IXON | termios.ISTRIP)
+        raw[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN)
+        prefix = False
+        try:
+            termios.tcsetattr(0, termios.TCSADRAIN, raw)
+            while (code := self.over()) is None:
+                if self.step(0):
+                    for key in os.read(0, 1024):
+                        byte = bytes([key])
+                        if prefix and byte in b"xX":
+                            return OFF
+                        if byte == LEAVE and not prefix:
+                            prefix = True
+                            continue
+                        prefix = False
+                        self.emulator.send(byte)
+                self.show()
+            self.show()
+            return code
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+            sys.stdout.write("\033[0m\n")
+            sys.stdout.flush()
+
+
+def clean() -> int:
+    shutil.rmtree(BUILD, ignore_errors=True)
+    return 0
