@@ -16,7 +16,7 @@ def kernel(config: str = "GENERIC", clang: bool = False) -> Path:
     """build/CONFIG/vesper, up to date."""
     if config not in configurations():
         raise Problem(f"there is no configuration {config}",
-                      f"conf/ has {', '.join(configurations())}; a file of your own there makes one.")
+                      f"conf/ has {', '.join(configurations())}; another file there makes one.")
     packages.ensure(*packages.BUILD, *(["clang"] if clang else []))
     folder = BUILD / (f"{config}-clang" if clang else config)
     run("clang" if clang else "GENERIC", folder, f"Building the kernel ({folder.name})",
@@ -27,11 +27,7 @@ def kernel(config: str = "GENERIC", clang: bool = False) -> Path:
 def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
     """Configures if need be, and builds; the compiler is heard only when it fails."""
     with Step(title) as step:
-        if not (folder / "build.ninja").exists():
-            step.progress("configuring")
-            tool("cmake", "--preset", preset, "-B", folder, *definitions, cwd=ROOT,
-                 cause="CMake could not configure the build",
-                 cure="If the folder was moved or copied, `./vesper clean` helps.")
+        configure(preset, folder, *definitions)
         process = subprocess.Popen(["ninja", "-C", str(folder)], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                    errors="replace")
@@ -43,3 +39,11 @@ def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
                 said.append(line)
         if process.wait():
             raise Problem("the build failed:\n" + "".join(said).rstrip())
+
+
+def configure(preset: str, folder: Path, *definitions: str) -> Path:
+    if not (folder / "build.ninja").exists():
+        tool("cmake", "--preset", preset, "-B", folder, *definitions, cwd=ROOT,
+             cause="CMake could not configure the build",
+             cure="If the folder was moved or copied, `./vesper clean` helps.")
+    return folder

@@ -8,7 +8,7 @@ from workbench import image, qemu
 from workbench.console import ROOT, Problem, say
 
 HELP = """\
-./vesper COMMAND ...       Vesper's workbench. Missing Debian packages are installed by apt as needed.
+./vesper COMMAND ...       Vesper's workbench. It installs missing Debian packages as needed.
 
   run [PAYLOAD] [options] [-- QEMU OPTIONS]
       Builds the kernel, makes a disk whose root has PAYLOAD as /kexec, and boots a PC with it in
@@ -26,7 +26,7 @@ HELP = """\
         --memory MIB        default 128
         --config NAME       a file in conf/; default GENERIC
         --append TEXT       the kernel's command line: root=wd0a console=com0 args=...
-        --input TEXT        typed as soon as the payload runs; \\n is Enter, \\e Escape, \\xNN any byte
+        --input TEXT        typed once the payload runs; \\n is Enter, \\e Escape, \\xNN any byte
         --timeout S         give up after so many seconds; default 60 without a terminal
         --display DISPLAY   the screen: none (default), gtk: in a window, curses: in this terminal
         --screenshot PNG    writes the screen to a file at the end

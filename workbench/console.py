@@ -43,7 +43,7 @@ class Step:
 
     def __exit__(self, kind, value, traceback) -> None:
         result = f"{time.monotonic() - self.started:.1f} s" if kind is None else "failed"
-        print(f"\r{self.title} ... {result}\033[K" if self.live else result, file=sys.stderr, flush=True)
+        say(f"\r{self.title} ... {result}\033[K" if self.live else result)
 
 
 def shown(path) -> str:

@@ -26,7 +26,7 @@ class Loader:
 
 def make_disk(disk: Path, *, fs: str, label: str, kexec: Path | None = None,
               root: Path | None = None, loader: Loader | None = None, work: Path) -> None:
-    """Writes `disk`: the files below root, and kexec as /kexec; with a loader, also GRUB and /vesper."""
+    """Writes `disk`: what is below root, kexec as /kexec; with a loader GRUB and /vesper too."""
     packages.ensure(*packages.FILE_SYSTEM[fs], *(packages.GRUB if loader else ()))
     if loader and label == "none":
         raise Problem("GRUB has no room on a disk without a label", "Use --label mbr or bsd.")
@@ -46,8 +46,6 @@ def copy_tree(tree: Path, root: Path | None, kexec: Path | None, loader: Loader 
               links: bool) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     if root:
-        if not root.is_dir():
-            raise Problem(f"--root {shown(root)} is not a folder")
         try:
             shutil.copytree(root, tree, symlinks=links)
         except shutil.Error as error:
@@ -64,7 +62,7 @@ def copy_tree(tree: Path, root: Path | None, kexec: Path | None, loader: Loader 
 def make_volume(volume: Path, tree: Path, fs: str, first_sector: int) -> None:
     """A file system with some free space, by the tools that everyone uses."""
     content = sum(-(-path.lstat().st_size // 4096) * 4096 + 4096 for path in tree.rglob("*"))
-    size = 2 * MIB + content + content // 8
+    size = 4 * MIB + content + content // 4  # inodes, bitmaps, a journal
     size += -size % MIB
     volume.unlink(missing_ok=True)
     cause = f"cannot make the {fs} file system"
@@ -72,8 +70,8 @@ def make_volume(volume: Path, tree: Path, fs: str, first_sector: int) -> None:
         tool("makefs", "-t", "ffs", "-o", f"version={fs[3]}", "-s", size, "-f", 64, volume, tree,
              cause=cause)
     elif fs.startswith("ext"):
-        tool("mke2fs", "-q", "-t", fs, "-m", 0, "-L", "vesper", "-d", tree, volume, f"{size >> 10}k",
-             cause=cause)
+        tool("mke2fs", "-q", "-t", fs, "-m", 0, "-L", "vesper", "-d", tree, volume,
+             f"{size >> 10}k", cause=cause)
     else:
         make_fat(volume, tree, int(fs[3:]), size, first_sector, cause)
 
@@ -98,7 +96,7 @@ def make_fat(volume: Path, tree: Path, bits: int, size: int, first_sector: int, 
 
 def make_core(loader: Loader, fs: str, label: str, work: Path) -> bytes:
     """GRUB's core image: its commands are inside, so that the disk needs nothing else."""
-    device = "hd0,msdos1" + (",netbsd1" if label == "bsd" else "")
+    device = "hd0,netbsd1" if label == "bsd" else "hd0,msdos1"
     commands = work / "grub.cfg"
     commands.write_text("serial --unit=0 --speed=115200\nterminal_output console serial\n"
                         f"root={device}\n{boot_command(loader)}\nboot\n")
@@ -106,26 +104,28 @@ def make_core(loader: Loader, fs: str, label: str, work: Path) -> bytes:
                {"ffs1": "ufs1", "ffs2": "ufs2", "ext2": "ext2", "ext4": "ext2"}.get(fs, "fat"),
                {"netbsd": "bsd"}.get(loader.boot, loader.boot)]
     core = work / "core.img"
-    tool("grub-mkimage", "-O", "i386-pc", "-o", core, "-p", f"({device})/", "-c", commands, *modules)
+    tool("grub-mkimage", "-O", "i386-pc", "-o", core, "-p", f"({device})/", "-c", commands,
+         *modules)
     return core.read_bytes()
 
 
 def boot_command(loader: Loader) -> str:
     if loader.boot not in LOADERS:
-        raise Problem(f"a disk does not boot by {loader.boot}", f"Use --boot {' or '.join(LOADERS)}.")
+        raise Problem(f"a disk does not boot by {loader.boot}",
+                      f"Use --boot {' or '.join(LOADERS)}.")
     if loader.boot != "netbsd":
         return f"{loader.boot} /vesper {loader.append}"
     words = []
     for word in loader.append.split():
         if not word.startswith(("root=", "-")):
             raise Problem(f"NetBSD's boot protocol cannot pass on '{word}'",
-                          "It has flags (-s -v ...) and root=wd0a, no command line; use another --boot.")
+                          "It has flags (-s -v ...) and root=wd0a only; use another --boot.")
         words.append("--" + word if word.startswith("root=") else word)
     return " ".join(["knetbsd", *words, "/vesper"])
 
 
 def write_labelled(disk: Path, volume: Path, fs: str, label: str, core: bytes) -> None:
-    """MBR, GRUB behind it, the partition at sector 2048; a disklabel in the partition's sector 1."""
+    """MBR, GRUB behind it, the partition at sector 2048; the disklabel in that one's sector 1."""
     if len(core) > (START - 1) * SECTOR:
         raise Problem("GRUB is too large for the gap before the first partition")
     # FAT uses the sector in which the disklabel lies.

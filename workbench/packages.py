@@ -89,5 +89,6 @@ def ensure(*packages: str) -> None:
 def apt(root: list[str], *words: str) -> subprocess.CompletedProcess:
     # env, for sudo passes no variables on. With a terminal sudo may ask for the password.
     command = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", *words]
-    return subprocess.run(command, stdin=None if sys.stdin and sys.stdin.isatty() else subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    terminal = sys.stdin and sys.stdin.isatty()
+    return subprocess.run(command, stdin=None if terminal else subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from workbench import packages
-from workbench.console import BUILD, ROOT, Problem, Step, shown, tool
+from workbench.console import BUILD, ROOT, Problem, Step, say, shown, tool
 
 LIMIT = 512 << 20  # RAM from KEXECADDR on is mapped once, for 512 MiB
-FLAGS = ("-m32", "-march=i486", "-Os", "-g", "-Wall", "-ffreestanding", "-fno-pic", "-no-pie",
-         "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-ffunction-sections",
-         "-fdata-sections", f"-I{ROOT / 'include'}")
+FLAGS = ("-m32", "-march=i486", "-mpreferred-stack-boundary=2", "-Os", "-g", "-Wall",
+         "-ffreestanding", "-fno-pic", "-no-pie", "-fno-stack-protector",
+         "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections",
+         f"-I{ROOT / 'include'}")
 LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none",
         "-Wl,--no-warn-rwx-segments", "-Wl,-T", ROOT / "sdk/payload.ld", ROOT / "sdk/start.S",
         ROOT / "sdk/memory.c")
@@ -19,14 +20,12 @@ def demonstration() -> Path:
 
 
 def needs(source: Path) -> tuple[str, ...]:
-    return {".asm": ("nasm",), ".c": ("g++-multilib",), ".cpp": ("g++-multilib",)}.get(source.suffix, ())
+    tools = {".asm": ("nasm",), ".c": ("g++-multilib",), ".cpp": ("g++-multilib",)}
+    return tools.get(source.suffix, ())
 
 
 def make(source: Path, folder: Path = BUILD / "payload") -> Path:
     """The raw binary made from source, or source itself if it is no source."""
-    if not source.is_file():
-        raise Problem(f"there is no payload {shown(source)}",
-                      "Give a raw binary, or a source file: .asm, .c or .cpp.")
     packages.ensure(*needs(source))
     folder.mkdir(parents=True, exist_ok=True)
     binary = folder / (source.stem + ".bin")
@@ -49,8 +48,13 @@ def make(source: Path, folder: Path = BUILD / "payload") -> Path:
 
 
 def compile_c(source: Path, folder: Path, binary: Path) -> None:
-    elf = folder / (source.stem + ".elf")
     compiler = ("gcc",) if source.suffix == ".c" else ("g++", "-std=gnu++20", "-fno-exceptions",
                                                        "-fno-rtti", "-fno-threadsafe-statics")
-    tool(*compiler, *FLAGS, source, *LINK, "-lgcc", "-o", elf, cause="the compiler found an error")
+    part, elf = folder / (source.stem + ".o"), folder / (source.stem + ".elf")
+    warnings = tool(*compiler, *FLAGS, "-c", source, "-o", part,
+                    cause="the compiler found an error")
+    if warnings:
+        say(warnings.rstrip())
+    tool("gcc", *FLAGS, part, *LINK, "-lgcc", "-o", elf, cause="the linker found an error",
+         cure="A payload has int main(struct vesper *), and no library but what it brings along.")
     tool("objcopy", "-O", "binary", elf, binary)

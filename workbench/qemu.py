@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A PC in QEMU: its command line, its serial port, and QMP, QEMU's control connection.
 
-One thread: poll() looks at both connections; whoever waits for something calls it until it is there.
+One thread: poll() looks at both connections; whoever waits calls it until it is there.
 """
 import json
 import os
@@ -23,7 +23,7 @@ MULTIBOOT_MAGIC = struct.pack("<I", 0x1BADB002)
 
 @dataclass
 class Pc:
-    """What to run. Disks are attached in order: wd0, wd1, ...; one may be marked to be booted from."""
+    """What to run. Disks are attached in order: wd0, wd1, ..., all to IDE."""
     machine: str = "pc"
     cpu: str | None = None
     memory: int = 128
@@ -54,7 +54,7 @@ class Pc:
 
 
 def without_multiboot(kernel: Path, copy: Path) -> Path:
-    """A copy of a kernel that QEMU starts by PVH: it would prefer Multiboot, where it finds that."""
+    """A copy of a kernel that QEMU starts by PVH: where it finds Multiboot it prefers that."""
     data = kernel.read_bytes()
     at = data.find(MULTIBOOT_MAGIC, 0, 8192)
     if at < 0:
@@ -76,7 +76,8 @@ class Emulator:
         self.replies: list[dict] = []
         self.pending = b""
         command = ["setpriv", "--pdeathsig", "KILL", PROGRAM,
-                   "-chardev", f"socket,id=serial,fd={serial.fileno()}", "-serial", "chardev:serial",
+                   "-chardev", f"socket,id=serial,fd={serial.fileno()}",
+                   "-serial", "chardev:serial",
                    "-chardev", f"socket,id=control,fd={control.fileno()}",
                    "-mon", "chardev=control,mode=control",
                    "-action", f"reboot={'reset' if reboot else 'shutdown'},shutdown=pause",
@@ -109,7 +110,7 @@ class Emulator:
     # ---- connections ----
 
     def poll(self, seconds: float, *others) -> list:
-        """Takes in what arrives within the time, or earlier; returns those of `others` to be read."""
+        """Takes in what arrives, for at most that long; returns those of `others` to be read."""
         if self.ended == "exit":
             return []
         ready = select.select([self.serial, self.control, *others], [], [], max(0, seconds))[0]
@@ -173,7 +174,7 @@ class Emulator:
         self.serial.sendall(data)
 
     def expect(self, pattern: bytes | str, seconds: float = 20) -> re.Match | None:
-        """Waits until the serial port has said it, after what was expected last; None: it did not."""
+        """Waits until the serial port says it, after what was expected last; None: it did not."""
         if isinstance(pattern, str):
             pattern = pattern.encode()
         limit = time.monotonic() + seconds

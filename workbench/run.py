@@ -22,33 +22,35 @@ LEAVE = b"\x01"                # Control-A
 
 
 def chosen_payload(options) -> Path:
-    if options.payload:
-        return Path(options.payload)
-    demonstration = payload.demonstration()
-    if not demonstration.exists():
-        raise Problem(f"there is no {shown(demonstration)}", "Name a payload to run.")
-    return demonstration
+    source = Path(options.payload) if options.payload else payload.demonstration()
+    if not source.is_file():
+        raise Problem(f"there is no payload {shown(source)}",
+                      "Give a raw binary, or a source file: .asm, .c or .cpp.")
+    return source
+
+
+def chosen_root(options) -> Path | None:
+    if not options.root:
+        return None
+    if not Path(options.root).is_dir():
+        raise Problem(f"--root {shown(options.root)} is not a folder")
+    return Path(options.root)
 
 
 def make_image(options) -> int:
-    kernel = build.kernel(options.config)
-    kexec = payload.make(chosen_payload(options))
-    loader = image.Loader(options.boot, kernel, options.append)
-    out = Path(options.out)
+    source, root, out = chosen_payload(options), chosen_root(options), Path(options.out)
     if out.is_block_device():
         raise Problem(f"{out} is a device", "Write to a file, look at it, then copy that with dd.")
     if not out.absolute().parent.is_dir():
         raise Problem(f"there is no folder {shown(out.absolute().parent)}")
+    kexec = payload.make(source)
+    loader = image.Loader(options.boot, build.kernel(options.config), options.append)
     with Step(f"Making {shown(out)} ({options.fs}, {options.label}, {options.boot})"):
-        image.make_disk(out, fs=options.fs, label=options.label, kexec=kexec, root=root_of(options),
+        image.make_disk(out, fs=options.fs, label=options.label, kexec=kexec, root=root,
                         loader=loader, work=BUILD / "image")
     say(f"To write it to a disk or stick, all of which it replaces:\n"
         f"  dd if={shown(out)} of=/dev/... bs=4M conv=fsync")
     return 0
-
-
-def root_of(options) -> Path | None:
-    return Path(options.root) if options.root else None
 
 
 def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
@@ -66,8 +68,9 @@ def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
     else:
         pc.kernel = kernel
     with Step(f"Making the root ({options.fs}, label {options.label})"):
-        image.make_disk(disk, fs=options.fs, label=options.label, kexec=kexec, root=root_of(options),
-                        loader=loader if pc.boot_disk == disk else None, work=work)
+        image.make_disk(disk, fs=options.fs, label=options.label, kexec=kexec,
+                        root=chosen_root(options), work=work,
+                        loader=loader if pc.boot_disk == disk else None)
         pc.disks.append(disk)
         if pc.boot_disk == boot_disk:  # GRUB and the kernel on a second disk
             image.make_disk(boot_disk, fs="fat16", label="mbr", loader=loader, work=work)
@@ -78,14 +81,15 @@ def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
 def run(options) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     source = chosen_payload(options)
+    chosen_root(options)
     packages.ensure(*packages.BUILD, "qemu-system-x86", *payload.needs(source),
                     *packages.FILE_SYSTEM[options.fs],
                     *(packages.GRUB if options.boot in ("multiboot2", "netbsd") else ()),
                     *(["qemu-system-gui"] if options.display == "gtk" else []))
     if options.display == "curses" and not terminal:
         raise Problem("--display curses needs a terminal")
-    kernel = build.kernel(options.config)
-    pc = machine(options, kernel, payload.make(source), BUILD / "run")
+    kexec = payload.make(source)  # whose mistakes are the likeliest
+    pc = machine(options, build.kernel(options.config), kexec, BUILD / "run")
     limit = options.timeout or (None if terminal else DEFAULT_LIMIT)
     with qemu.Emulator(pc, reboot=terminal) as emulator:
         session = Session(emulator, typed(options.input), limit)
@@ -168,7 +172,7 @@ class Session:
 
     def attended(self) -> int:
         """With a terminal: what is typed goes to the serial port, until Control-A X."""
-        say("This terminal is the machine's serial port. Control-A X leaves; Control-A twice types it.")
+        say("This terminal is the machine's serial port. Control-A X leaves.")
         saved = termios.tcgetattr(0)
         raw = termios.tcgetattr(0)
         raw[0] &= ~(termios.ICRNL | termios.INLCR | termios.IXON | termios.ISTRIP)

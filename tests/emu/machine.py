@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A PC for tests: the workbench's emulator with fingers, eyes and a ruler."""
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import build, cli, payload, qemu, run
+
+CALLED = run.CALLED
+PROMPT = run.PROMPT
+
+
+@dataclass(frozen=True)
+class Picture:
+    width: int
+    height: int
+    data: bytes  # red, green, blue of each pixel, row by row
+
+    @staticmethod
+    def from_ppm(data: bytes) -> "Picture":
+        head = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
+        width, height = int(head[1]), int(head[2])
+        return Picture(width, height, data[head.end():head.end() + width * height * 3])
+
+    def pixel(self, x: int, y: int) -> tuple[int, int, int]:
+        at = (y * self.width + x) * 3
+        return tuple(self.data[at:at + 3])
+
+    def colors(self) -> set[tuple[int, int, int]]:
+        return {tuple(self.data[at:at + 3]) for at in range(0, len(self.data), 3)}
+
+
+class Machine(qemu.Emulator):
+    work: Path
+
+    @classmethod
+    def start(cls, kexec, *words: str, work: Path, files: dict[str, bytes] | None = None,
+              kernel: Path | None = None, qemu_options: tuple[str, ...] = (),
+              change=None) -> "Machine":
+        """Boots with the options of `./vesper run`.
+
+        kexec: a source or binary file, or its bytes, or None for a root without /kexec.
+        files: further files of the root, by path. change(pc): changes the qemu.Pc made of all that.
+        """
+        work.mkdir(parents=True, exist_ok=True)
+        options = cli.parser().parse_args(["run", *words])
+        options.qemu = ["-nodefaults", *qemu_options]
+        if files:
+            options.root = work / "files"
+            for name, content in files.items():
+                path = options.root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        if isinstance(kexec, bytes):
+            (work / "kexec.bin").write_bytes(kexec)
+            kexec = work / "kexec.bin"
+        elif kexec:
+            kexec = payload.make(Path(kexec), work)
+        pc = run.machine(options, kernel or build.kernel(options.config), kexec, work)
+        if change:
+            change(pc)
+        machine = cls(pc)
+        machine.work = work
+        return machine
+
+    def text(self) -> str:
+        return self.output.decode("latin-1").replace("\r\n", "\n")
+
+    def see(self, pattern: bytes | str, seconds: float = 30) -> re.Match:
+        """Waits until the serial port says it, after what was seen before; fails if it does not."""
+        match = self.expect(pattern, seconds)
+        assert match, f"not seen: {pattern!r}; after:\n{self.text()[-3000:]}"
+        return match
+
+    def type(self, text: str) -> None:
+        """Types on the serial line."""
+        self.send(text.replace("\n", "\r").encode("latin-1"))
+
+    def keys(self, *names: str) -> None:
+        """Presses and releases keys of the PC's keyboard, by QEMU's names: "a", "shift-a", "ret"."""
+        for name in names:
+            chord = [{"type": "qcode", "data": part} for part in name.split("-")]
+            self.qmp("send-key", **{"keys": chord, "hold-time": 20})
+
+    def key_event(self, name: str, down: bool) -> None:
+        key = {"type": "qcode", "data": name}
+        event = {"type": "key", "data": {"down": down, "key": key}}
+        self.qmp("input-send-event", events=[event])
+
+    def memory(self, physical: int, size: int) -> bytes:
+        path = self.work / "memory"
+        self.qmp("pmemsave", val=physical, size=size, filename=str(path))
+        return path.read_bytes()
+
+    def text_screen(self, columns: int = 80, rows: int = 25) -> list[str]:
+        """What VGA text memory shows."""
+        cells = self.memory(0xB8000, columns * rows * 2)
+        text = cells[::2].decode("cp437")
+        return [text[at:at + columns].rstrip(" \0") for at in range(0, columns * rows, columns)]
+
+    def picture(self) -> Picture:
+        path = self.work / "screen.ppm"
+        self.screenshot(path)
+        return Picture.from_ppm(path.read_bytes())
+
+    def ends(self, how: str, seconds: float = 30) -> None:
+        """Waits until the machine is "off", or has had a "reset"."""
+        ended = self.wait(seconds)
+        assert ended == how, f"it is {ended or 'still on'}, not {how}:\n{self.text()[-3000:]}"

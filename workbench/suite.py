@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`./vesper test`: checks, host tests, fuzzers, emulator tests, and one sum of all."""
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from workbench import build, packages
+from workbench.console import BUILD, ROOT, Problem
+
+FUZZ_SECONDS = 10
+LIMIT = {"check": 120, "host": 300, "fuzz": 120, "emu": 780}  # seconds: 15 minutes, builds included
+CORPUS = ROOT / "tests/host/fuzz/corpus"
+Result = tuple[int, int]  # passed, failed
+
+
+def test(options) -> int:
+    passed = failed = 0
+    for name, part in (("check", check), ("host", host), ("fuzz", fuzz), ("emu", emulator)):
+        if options.only not in (None, name) or (name == "check" and options.filter):
+            continue
+        try:
+            good, bad = part(options)
+        except Problem as problem:
+            heading(f"{name}: {problem}")
+            good, bad = 0, 1
+        except subprocess.TimeoutExpired as late:
+            heading(f"{name}: stopped after {late.timeout} s")
+            good, bad = 0, 1
+        heading(f"{name}: {good} passed, {bad} failed")
+        passed += good
+        failed += bad
+    if not passed + failed:
+        heading(f"no test's name contains '{options.filter}'")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 0 if passed and not failed else 1
+
+
+def heading(text: str) -> None:
+    print(f"== {text}", flush=True)
+
+
+def execute(part: str, *command, **options) -> subprocess.CompletedProcess:
+    words = [str(word) for word in command]
+    return subprocess.run(words, stdin=subprocess.DEVNULL, timeout=LIMIT[part], cwd=ROOT, **options)
+
+
+def captured(part: str, *command) -> tuple[int, str]:
+    result = execute(part, *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                     errors="replace")
+    return result.returncode, result.stdout.rstrip()
+
+
+def check(options) -> Result:
+    packages.ensure(*packages.CHECK, *packages.HOST)
+    code, output = captured("check", sys.executable, ROOT / "tools/check")
+    if code:
+        print(output)
+    return (0, 1) if code else (1, 0)
+
+
+def host(options) -> Result:
+    packages.ensure(*packages.HOST)
+    build.run("host", BUILD / "host", "Building the host tests")
+    report = BUILD / "host/report.json"
+    report.unlink(missing_ok=True)
+    code, output = captured("host", BUILD / "host/host_tests", f"--gtest_output=json:{report}",
+                            f"--gtest_filter=*{options.filter}*", "--gtest_also_run_disabled_tests")
+    if not report.exists():  # a sanitizer ended it
+        print(output[-8000:])
+        return len(re.findall(r"^\[       OK \]", output, re.M)), 1
+    sums = json.loads(report.read_text())
+    for test_case in (case for suite in sums["testsuites"] for case in suite["testsuite"]):
+        for failure in test_case.get("failures", ()):
+            print(f"{test_case['classname']}.{test_case['name']}: {failure['failure']}")
+    failed = sums["failures"] + sums["errors"]
+    return sums["tests"] - failed, failed or int(code != 0)
+
+
+def fuzz(options) -> Result:
+    packages.ensure(*packages.FUZZ)
+    build.run("fuzz", BUILD / "fuzz", "Building the fuzzers")
+    fuzzers = sorted((BUILD / "fuzz").glob(f"*{options.filter}*_fuzz"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda path: run_fuzzer(path, options.quick), fuzzers))
+    return results.count(True), results.count(False)
+
+
+def run_fuzzer(program: Path, quick: bool) -> bool:
+    name = program.name.removesuffix("_fuzz")
+    found = BUILD / "fuzz/found" / name  # what it finds interesting stays out of the repository
+    found.mkdir(parents=True, exist_ok=True)
+    corpus = [CORPUS / name] if (CORPUS / name).is_dir() else []
+    effort = "-runs=0" if quick else f"-max_total_time={FUZZ_SECONDS}"
+    try:
+        code, output = captured("fuzz", program, effort, "-timeout=10", "-rss_limit_mb=2048",
+                                f"-artifact_prefix={BUILD / 'fuzz'}/{name}-", found, *corpus)
+    except subprocess.TimeoutExpired as late:
+        code, output = 1, f"stopped after {late.timeout} s"
+    if code:
+        print(f"{program.name} failed:\n{output[-6000:]}", flush=True)
+    return code == 0
+
+
+def emulator(options) -> Result:
+    packages.ensure(*packages.EMULATORS)
+    report = BUILD / "emu.xml"
+    report.unlink(missing_ok=True)
+    chosen = ["-k", options.filter] if options.filter else []
+    chosen += ["-m", "not slow"] if options.quick else []
+    execute("emu", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
+            f"--junitxml={report}", *chosen, "tests/emu")
+    if not report.exists():
+        return 0, 1
+    sums = xml.parse(report).getroot().find("testsuite").attrib
+    # A skipped test is one that did not pass.
+    failed = sum(int(sums[kind]) for kind in ("failures", "errors", "skipped"))
+    return int(sums["tests"]) - failed, failed
