@@ -11,7 +11,7 @@ from workbench.console import Problem, say
 # A package is there if this command, or a file of this pattern, is.
 EVIDENCE = {
     "bochs": "bochs",
-    "bochs-term": "/usr/lib/bochs/plugins/libbx_term_gui.so",
+    "bochs-term": "/usr/lib/*/bochs/plugins/libbx_term_gui.so",
     "bochsbios": "/usr/share/bochs/BIOS-bochs-latest",
     "clang": "clang++",
     "clang-format": "clang-format",
