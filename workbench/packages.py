@@ -11,7 +11,7 @@ from workbench.console import Problem, say
 # A package is there if this command, or a file of this pattern, is.
 EVIDENCE = {
     "bochs": "bochs",
-    "bochs-term": "/usr/lib/*/bochs/plugins/libbx_term_gui.so",
+    "bochs-x": "/usr/lib/*/bochs/plugins/libbx_x_gui.so",
     "bochsbios": "/usr/share/bochs/BIOS-bochs-latest",
     "clang": "clang++",
     "clang-format": "clang-format",
@@ -35,7 +35,7 @@ EVIDENCE = {
     "python3-pytest": "/usr/lib/python3/dist-packages/pytest",
     "qemu-system-gui": "/usr/lib/*/qemu/ui-gtk.so",
     "qemu-system-x86": "qemu-system-i386",
-    "vgabios": "/usr/share/vgabios/vgabios.bin",
+    "seabios": "/usr/share/seabios/bios.bin",
 }
 
 BUILD = ("g++-multilib", "cmake", "ninja-build")
@@ -50,8 +50,8 @@ IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "fdisk")  # that the ho
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
-    "clang", "nasm", "python3-pytest", "qemu-system-x86", "bochs", "bochs-term", "bochsbios",
-    "vgabios", "nodejs", "npm")
+    "clang", "nasm", "python3-pytest", "qemu-system-x86", "bochs", "bochs-x", "bochsbios",
+    "seabios", "nodejs", "npm")
 
 
 def present(package: str) -> bool:

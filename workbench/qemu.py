@@ -63,16 +63,49 @@ def without_multiboot(kernel: Path, copy: Path) -> Path:
     return copy
 
 
-class Emulator:
+class SerialLine:
+    """Something at whose serial port one waits: poll() of a derived class takes in what it says."""
+
+    def __init__(self):
+        self.output = bytearray()      # all that came
+        self.read_up_to = 0            # what expect() has seen of it
+        self.ended: str | None = None  # "off", "reset", or "exit": the emulator itself ended
+
+    def poll(self, seconds: float, *others) -> list:
+        raise NotImplementedError
+
+    def send(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def expect(self, pattern: bytes | str, seconds: float = 20) -> re.Match | None:
+        """Waits until the serial port says it, after what was expected last; None: it did not."""
+        if isinstance(pattern, str):
+            pattern = pattern.encode()
+        limit = time.monotonic() + seconds
+        while True:
+            if match := re.compile(pattern, re.S).search(self.output, self.read_up_to):
+                self.read_up_to = match.end()
+                return match
+            if self.ended or time.monotonic() > limit:
+                return None
+            self.poll(limit - time.monotonic())
+
+    def wait(self, seconds: float) -> str | None:
+        """Waits until the machine is off or restarts: how it ended, or None."""
+        limit = time.monotonic() + seconds
+        while not self.ended and time.monotonic() < limit:
+            self.poll(limit - time.monotonic())
+        return self.ended
+
+
+class Emulator(SerialLine):
     """A running QEMU. It stops, and does not end, when the guest is switched off or restarts."""
 
     def __init__(self, pc: Pc, reboot: bool = False):
+        super().__init__()
         self.serial, serial = socket.socketpair()
         self.control, control = socket.socketpair()
-        self.output = bytearray()   # all that came from the serial port
-        self.read_up_to = 0         # what expect() has seen of it
         self.events: list[dict] = []
-        self.ended: str | None = None  # "off", "reset", or "exit": QEMU itself ended
         self.replies: list[dict] = []
         self.pending = b""
         command = ["setpriv", "--pdeathsig", "KILL", PROGRAM,
@@ -172,26 +205,6 @@ class Emulator:
     def send(self, data: bytes) -> None:
         """Sends to the serial port. QEMU holds back what the port's FIFO cannot take yet."""
         self.serial.sendall(data)
-
-    def expect(self, pattern: bytes | str, seconds: float = 20) -> re.Match | None:
-        """Waits until the serial port says it, after what was expected last; None: it did not."""
-        if isinstance(pattern, str):
-            pattern = pattern.encode()
-        limit = time.monotonic() + seconds
-        while True:
-            if match := re.compile(pattern, re.S).search(self.output, self.read_up_to):
-                self.read_up_to = match.end()
-                return match
-            if self.ended or time.monotonic() > limit:
-                return None
-            self.poll(limit - time.monotonic())
-
-    def wait(self, seconds: float) -> str | None:
-        """Waits until the machine is off or restarts: how it ended, or None."""
-        limit = time.monotonic() + seconds
-        while not self.ended and time.monotonic() < limit:
-            self.poll(limit - time.monotonic())
-        return self.ended
 
     def screenshot(self, path: Path) -> None:
         kind = "png" if path.suffix.lower() == ".png" else "ppm"

@@ -14,11 +14,11 @@ from workbench.console import BUILD, Problem, Step, say, shown
 # Exit codes of `run`, besides 1 (something is wrong: it says what) and 2 (usage).
 OFF, RESET, RETURNED, TIMED_OUT = 0, 3, 4, 124
 
-CALLED = rb"kexec: [^\n]*\n"   # the kernel's last line before the payload
-PROMPT = rb"\nmonitor> ?$"     # and when the payload has returned, or failed
-QUIET_SECONDS = 1.0            # the prompt, and silence since: nobody is going to type
-DEFAULT_LIMIT = 60             # without a terminal
-LEAVE = b"\x01"                # Control-A
+CALLED = rb"kexec: \d+ bytes at [^\n]*\n"  # the kernel's last line before the payload
+PROMPT = rb"\nmonitor> ?$"                 # when it has returned or failed, or did not start
+QUIET_SECONDS = 1.0                        # at the prompt: nobody is going to type
+DEFAULT_LIMIT = 60                         # seconds, without a terminal
+LEAVE = b"\x01"                            # Control-A
 
 
 def chosen_payload(options) -> Path:

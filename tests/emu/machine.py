@@ -30,7 +30,24 @@ class Picture:
         return {tuple(self.data[at:at + 3]) for at in range(0, len(self.data), 3)}
 
 
-class Machine(qemu.Emulator):
+class Watched(qemu.SerialLine):
+    """A serial port with somebody before it."""
+
+    def text(self) -> str:
+        return self.output.decode("latin-1").replace("\r\n", "\n")
+
+    def see(self, pattern: bytes | str, seconds: float = 30) -> re.Match:
+        """Waits until the serial port says it, after what was seen before; fails if it does not."""
+        match = self.expect(pattern, seconds)
+        assert match, f"not seen: {pattern!r}; after:\n{self.text()[-3000:]}"
+        return match
+
+    def type(self, text: str) -> None:
+        """Types on the serial line."""
+        self.send(text.replace("\n", "\r").encode("latin-1"))
+
+
+class Machine(Watched, qemu.Emulator):
     work: Path
 
     @classmethod
@@ -63,21 +80,8 @@ class Machine(qemu.Emulator):
         machine.work = work
         return machine
 
-    def text(self) -> str:
-        return self.output.decode("latin-1").replace("\r\n", "\n")
-
-    def see(self, pattern: bytes | str, seconds: float = 30) -> re.Match:
-        """Waits until the serial port says it, after what was seen before; fails if it does not."""
-        match = self.expect(pattern, seconds)
-        assert match, f"not seen: {pattern!r}; after:\n{self.text()[-3000:]}"
-        return match
-
-    def type(self, text: str) -> None:
-        """Types on the serial line."""
-        self.send(text.replace("\n", "\r").encode("latin-1"))
-
     def keys(self, *names: str) -> None:
-        """Presses and releases keys of the PC's keyboard, by QEMU's names: "a", "shift-a", "ret"."""
+        """Presses and releases keys of the PC's keyboard: "a", "shift-a", "ret", as QEMU names them."""
         for name in names:
             chord = [{"type": "qcode", "data": part} for part in name.split("-")]
             self.qmp("send-key", **{"keys": chord, "hold-time": 20})
