@@ -81,7 +81,7 @@ class Machine(Watched, qemu.Emulator):
         return machine
 
     def keys(self, *names: str) -> None:
-        """Presses and releases keys of the PC's keyboard: "a", "shift-a", "ret", as QEMU names them."""
+        """Presses and releases keys of the PC's keyboard, which QEMU names: "a", "shift-a"."""
         for name in names:
             chord = [{"type": "qcode", "data": part} for part in name.split("-")]
             self.qmp("send-key", **{"keys": chord, "hold-time": 20})
