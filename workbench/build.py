@@ -35,7 +35,7 @@ def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
         for line in process.stdout:
             if done := re.match(r"\[(\d+/\d+)\]", line):
                 step.progress(done[1])
-            else:
+            elif not line.startswith(("/usr/bin/", ": &&", "ninja: ", "-- ")):
                 said.append(line)
         if process.wait():
             raise Problem("the build failed:\n" + "".join(said).rstrip())
