@@ -26,7 +26,9 @@ Result<uint32_t> place_heap(const BootInfo& info, uint64_t& bytes)
         if (range.type == MemoryRange::Type::ram && range.start < identity_limit)
             ram += std::min(range.end(), identity_limit) - range.start;
     }
-    bytes = std::clamp<uint64_t>(ram / 16, 1 << 20, 64 << 20) & ~0xfffull;
+    // Without 4 MiB pages the heap must be mapped before it can give memory for page tables.
+    uint64_t most = cpu::features.pse ? 64 << 20 : 8 << 20;
+    bytes = std::clamp<uint64_t>(ram / 16, 1 << 20, most) & ~0xfffull;
     uint64_t best = 0;
     for (const MemoryRange& range : info.memory()) {
         uint64_t end = std::min(range.end(), identity_limit) & ~0xfffull;
@@ -83,6 +85,7 @@ Result<void> init(BootInfo& info)
     uint64_t arena = std::min<uint64_t>(info.ram_end(kexec_physical), paging::high_map_bytes);
     if (heap_at > kexec_physical) arena = std::min<uint64_t>(arena, heap_at);
     end_of_arena = static_cast<uint32_t>(arena & ~0xfffull) + paging::high_map;
+    TRY(paging::fill_all(heap_at, static_cast<size_t>(heap_bytes)));
     heap::add(static_cast<uint32_t>(usable), static_cast<size_t>(heap_end - usable));
     paging::init(info);
     move_modules(info, kexec_physical, end_of_arena - paging::high_map);

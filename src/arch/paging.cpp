@@ -165,6 +165,17 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
     return reinterpret_cast<void*>(start + first % page_bytes);
 }
 
+Result<void> fill_all(uint32_t start, size_t bytes)
+{
+    for (uint64_t a = start / large_bytes * large_bytes; a < start + static_cast<uint64_t>(bytes);
+         a += large_bytes) {
+        auto address = static_cast<uint32_t>(a);
+        if (!(page_directory[address / large_bytes] & present) && !fill(address))
+            return Error::no_memory;
+    }
+    return {};
+}
+
 bool fill(uint32_t address)
 {
     unsigned index = address / large_bytes;

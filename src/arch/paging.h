@@ -20,6 +20,9 @@ void init(const BootInfo& info);
 // Errors: unsupported (beyond 4 GiB), invalid (no bytes), no_memory.
 Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching);
 
+// Fills in the map for addresses that must never fault: the kernel's heap. Errors: no_memory.
+Result<void> fill_all(uint32_t start, size_t bytes);
+
 // Called for a page fault: true if the page belongs to the map and has now been filled in.
 bool fill(uint32_t address);
 
