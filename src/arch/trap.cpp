@@ -73,11 +73,24 @@ void report_code(uint32_t address)
     hal::log("  code:{}", text.view());
 }
 
+// Without frame pointers: what lies on the stack and points into the payload's image.
+void report_likely_callers(uint32_t esp)
+{
+    int found = 0;
+    for (uint32_t a = esp; a < esp + 256 && found < 4 && paging::readable(a, 4); a += 4) {
+        uint32_t word = le32(reinterpret_cast<const void*>(a));
+        if (word < payload_range.start || word >= payload_range.image_end) continue;
+        hal::log("    perhaps {}, found on the stack", place_of(word).view());
+        ++found;
+    }
+}
+
 // Return addresses, as far as the frame pointers lead to higher and higher readable stack.
-void report_backtrace(uint32_t eip, uint32_t ebp)
+void report_backtrace(uint32_t eip, uint32_t ebp, uint32_t esp)
 {
     hal::log("  called from:");
     hal::log("    {}", place_of(eip).view());
+    if (ebp <= esp || !paging::readable(ebp, 8)) return report_likely_callers(esp);
     for (int depth = 0; depth < 16 && ebp && paging::readable(ebp, 8); ++depth) {
         auto frame = reinterpret_cast<const void*>(ebp);
         uint32_t next = le32(frame), address = le32(reinterpret_cast<const void*>(ebp + 4));
@@ -106,6 +119,8 @@ void report(const TrapFrame& f)
         hal::log("  a {} of address 0x{08x}: {}",
                  f.error_code & 2 ? "write" : f.cr2 == f.eip ? "jump" : "read", f.cr2,
                  f.error_code & 1 ? "read-only" : explain(f.cr2));
+    if (f.eip < 4096)
+        hal::log("  execution is in the null page: somebody called or jumped through a null pointer");
     if (f.vector == double_fault && (in_guard(f.esp - 4, payload_stack_guard) ||
                                      !paging::readable(f.esp - 4, 4)))
         hal::log("  the stack has run out: esp 0x{08x} is {}", f.esp, explain(f.esp - 4));
@@ -115,7 +130,7 @@ void report(const TrapFrame& f)
              f.eflags, f.cs & 0xffff, f.ds & 0xffff, f.es & 0xffff, f.ss & 0xffff, f.cr2);
     report_code(f.eip);
     report_stack(f.esp);
-    report_backtrace(f.eip, f.ebp);
+    report_backtrace(f.eip, f.ebp, f.esp);
 }
 
 void fault(const TrapFrame& frame)
