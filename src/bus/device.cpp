@@ -80,8 +80,10 @@ bool Device::offer(Device& bus, const Device& found, std::span<const Driver* con
             device.driver_ = driver;
             device.parent_ = &bus;
             device.set_name(driver->name);
+            device.link(bus);  // now, so that what it adds gets names that are free
             auto attached = driver->attach(device);
             if (attached.error() == Error::not_found) {
+                device.unlink();
                 delete &device;
                 break;  // the next driver may know it
             }
@@ -107,8 +109,15 @@ Result<Device*> Device::add_child(std::string_view kind, std::string_view locato
 void Device::link(Device& parent)
 {
     Device** last = &parent.first_child_;
-    while (*last && *last != this) last = &(*last)->next_sibling_;
+    while (*last) last = &(*last)->next_sibling_;
     *last = this;
+}
+
+void Device::unlink()
+{
+    Device** here = &parent_->first_child_;
+    while (*here != this) here = &(*here)->next_sibling_;
+    *here = next_sibling_;
 }
 
 static unsigned count_named(const Device& device, std::string_view kind)
@@ -134,7 +143,6 @@ void Device::announce(std::string_view description)
 {
     if (announced_) return;
     announced_ = true;
-    link(*parent_);
     description_.append(description);
     Text<256> line;
     line.print("{} at {}", name_.view(), parent_->name());
@@ -148,7 +156,9 @@ Result<hal::Window> Device::bar(unsigned bar)
     if (!is_pci() || bar > 5) return Error::invalid;
     unsigned offset = 0x10 + bar * 4;  // PCI 3.0, 6.2.5.1
     auto low = pci_.read<uint32_t>(offset);
+    if (low == ~0u) return Error::gone;
     if (low & 1) {
+        if (low >> 16) return Error::unsupported;  // a PC has 64 Ki ports
         auto base = static_cast<uint16_t>(low & ~3u);
         if (base == 0) return Error::not_found;
         pci_.enable(hal::PciFunction::io_space);

@@ -63,7 +63,8 @@ public:
     // ISA: the ports that the driver's match named.
     hal::Window ports() const { return hal::port_window(match_.port, match_.ports, name()); }
     // PCI: configuration space, and a window over base address register `bar` (0...5), decoding
-    // switched on. Errors: not_found (not implemented or not assigned), unsupported (above 4 GiB).
+    // switched on. Errors: not_found (not implemented or not assigned), unsupported (above 4 GiB, or
+    // ports above 64 Ki), gone.
     const hal::PciFunction& pci() const { return pci_; }
     Result<hal::Window> bar(unsigned bar);
     bool is_pci() const { return pci_.present(); }
@@ -71,8 +72,10 @@ public:
     const Framebuffer* framebuffer() const { return framebuffer_; }
 
     unsigned irq() const { return irq_; }  // the line, 0 if none
+    // Errors: invalid (it has no line), and connect_interrupt()'s.
     Result<void> on_interrupt(hal::InterruptHandler handler, void* context)
     {
+        if (irq_ == 0) return Error::invalid;  // line 0 is the timer's
         return hal::connect_interrupt(irq_, handler, context);
     }
 
@@ -109,6 +112,7 @@ private:
     void announce(std::string_view description);
     void set_name(std::string_view kind);
     void link(Device& parent);
+    void unlink();
 
     Text<16> name_;
     Text<48> locator_;      // "dev 1 function 1", "port 0x3f8 irq 4"
