@@ -18,7 +18,6 @@ Result<BlockCache*> BlockCache::make_for(BlockDevice& device, size_t lines)
     auto storage = Buffer::of(lines * line_bytes);
     cache->lines_ = new (std::nothrow) Line[lines];
     if (!storage || !cache->lines_) {
-        delete[] cache->lines_;
         delete cache;
         return Error::no_memory;
     }

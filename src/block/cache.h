@@ -16,6 +16,8 @@ public:
 
     // Errors: no_memory, unsupported (blocks larger than a line).
     static Result<BlockCache*> make_for(BlockDevice& device, size_t lines = 64);
+    ~BlockCache() { delete[] lines_; }  // what has not been synced is lost
+    BlockCache(const BlockCache&) = delete;
 
     // Any offset, any length. Errors: invalid (beyond the end of the device), and the device's.
     Result<void> read(uint64_t offset, std::span<std::byte> into);

@@ -86,7 +86,8 @@ struct FileSystemDriver {
 Result<FileSystem*> mount(BlockDevice& device);
 
 // Follows a path from a root: '/' separates; "." and ".." are understood; ".." of the root is the root;
-// symbolic links are followed (absolute ones from the root), the last only if `follow`.
+// symbolic links are followed (absolute ones from the root), the last only if `follow`. A path that
+// ends with a slash names a directory, or a link to one, which is then followed.
 // Errors: not_found, not_directory, too_large (too many links, or too long), and the file system's.
 Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow = true);
 

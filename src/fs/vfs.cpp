@@ -17,7 +17,11 @@ Result<FileSystem*> mount(BlockDevice& device)
     BlockCache* cache = TRY(BlockCache::make_for(device));
     for (const FileSystemDriver* driver : config_file_systems) {
         auto mounted = driver->mount(*cache);
-        if (mounted || mounted.error() != Error::not_found) return mounted;
+        if (mounted) return mounted;
+        if (mounted.error() != Error::not_found) {
+            delete cache;
+            return mounted;
+        }
     }
     delete cache;
     return Error::not_found;
@@ -54,13 +58,12 @@ std::string_view take_name(std::string_view& path)
     return name;
 }
 
-// What is left of the path, behind the text of a link that has been met.
-Result<void> insert_link(Text<max_path>& path, const Text<max_path>& target, std::string_view rest)
+// A path after a link has been met: where the link leads, then what is left; that is empty or begins
+// with a slash.
+Result<void> insert_link(Text<max_path>& path, Text<max_path>& target, std::string_view rest)
 {
-    if (target.size() + 1 + rest.size() > path.capacity()) return Error::too_large;
-    Text<max_path> joined{target.view()};
-    joined.append('/').append(rest);
-    path = joined;
+    if (target.size() + rest.size() > path.capacity()) return Error::too_large;
+    path = target.append(rest);
     return {};
 }
 
@@ -83,8 +86,7 @@ Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follo
         }
         Node* node = TRY(walk.here().find(name));
         if (!node) return Error::not_found;
-        bool last = rest.find_first_not_of('/') == std::string_view::npos;
-        if (node->type != NodeType::symlink || (last && !follow)) {
+        if (node->type != NodeType::symlink || (rest.empty() && !follow)) {
             TRY(walk.down(*node));
             continue;
         }
@@ -96,6 +98,8 @@ Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follo
         TRY(insert_link(text, target, rest));
         rest = text;
     }
+    bool wants_directory = text.view().ends_with('/');
+    if (wants_directory && walk.here().type != NodeType::directory) return Error::not_directory;
     return &walk.here();
 }
 

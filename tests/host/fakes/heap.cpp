@@ -41,6 +41,7 @@ void* plain(size_t bytes)
 }  // namespace
 
 int FakeHeap::fail_after = -1;
+size_t FakeHeap::live() { return recorded->size(); }
 
 FakeHeap::FakeHeap()
 {
