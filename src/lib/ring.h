@@ -21,7 +21,9 @@ public:
     bool pop(T& item)
     {
         if (head_ == tail_) return false;
+        asm volatile("" ::: "memory");
         item = items_[head_ % Capacity];
+        asm volatile("" ::: "memory");  // its place is free only when it has been read
         head_ = head_ + 1;
         return true;
     }
