@@ -116,6 +116,15 @@ bool is_boot_sector(const std::byte* sector)
            (fats == 1 || fats == 2) && byte(21) >= 0xf0;
 }
 
+// d_checksum makes all words of a label 0 when they are XORed.
+bool adds_up(std::span<const std::byte> label)
+{
+    uint16_t sum = 0;
+    for (size_t i = 0; i < label.size(); i += 2)
+        sum = static_cast<uint16_t>(sum ^ le16(label.data() + i));
+    return sum == 0;
+}
+
 // ---- a walk through the tables of one disk
 
 class Scan {
@@ -345,33 +354,22 @@ bool Scan::find_label(uint64_t start, uint8_t system)
 
 bool Scan::check_label(std::span<const std::byte> label, uint64_t block) const
 {
-    Text<16> disk(disk_.name.view());
     uint16_t count = le16(label.data() + label_npartitions_at);
     size_t bytes = label_partitions_at + count * label_partition_bytes;
-    if (le32(label.data() + label_magic2_at) != label_magic) {
-        hal::log("{}: disklabel in sector {}: its second magic number is wrong: ignored",
-                 disk.view(), block);
-        return false;
-    }
-    if (count == 0 || count > max_label_partitions || bytes > label.size()) {
-        hal::log("{}: disklabel in sector {}: it cannot have {} partitions: ignored", disk.view(),
-                 block, count);
-        return false;
-    }
-    uint16_t sum = 0;  // d_checksum makes it 0
-    for (size_t i = 0; i < bytes; i += 2) sum = static_cast<uint16_t>(sum ^ le16(label.data() + i));
-    if (sum != 0) {
-        hal::log("{}: disklabel in sector {}: its checksum is wrong: ignored", disk.view(), block);
-        return false;
-    }
     uint32_t sector_bytes = le32(label.data() + label_secsize_at);
-    if (sector_bytes != disk_.block_bytes) {
-        hal::log(
-            "{}: disklabel in sector {}: it counts in sectors of {} bytes, the disk in {}: ignored",
-            disk.view(), block, sector_bytes, disk_.block_bytes);
-        return false;
-    }
-    return true;
+    Text<80> wrong;
+    if (le32(label.data() + label_magic2_at) != label_magic)
+        wrong.append("its second magic number is wrong");
+    else if (count == 0 || count > max_label_partitions || bytes > label.size())
+        wrong.print("it cannot have {} partitions", count);
+    else if (!adds_up(label.first(bytes)))
+        wrong.append("its checksum is wrong");
+    else if (sector_bytes != disk_.block_bytes)
+        wrong.print("it counts in sectors of {} bytes, the disk in {}", sector_bytes,
+                    disk_.block_bytes);
+    if (wrong.empty()) return true;
+    hal::log("{}: disklabel in sector {}: {}: ignored", disk_.name.view(), block, wrong.view());
+    return false;
 }
 
 // Offsets count from the start of the disk in NetBSD and OpenBSD. In FreeBSD they did too; where

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Partitioned disks: tables by sfdisk, fdisk and mkfs.fat. fdisk writes plain disklabels only: the others
-are put together here, and fdisk reads them.
+"""Partitioned disks: tables by sfdisk, fdisk and mkfs.fat. fdisk writes plain disklabels only: the
+others are put together here, and fdisk reads them.
 
 Every partition's first block says which one it is: "vesper NAME"."""
 import os
@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 def disklabel(partitions, sector_bytes: int = 512, total: int = 16384) -> bytes:
-    """struct disklabel of NetBSD's <sys/disklabel.h>, little-endian. partitions: (offset, size, fstype)."""
+    """struct disklabel of NetBSD's <sys/disklabel.h>. partitions: (offset, size, fstype)."""
     head = struct.pack(
         "<IHH16s16s6I", 0x82564557, 5, 0, b"fictitious", b"vesper",
         sector_bytes, 32, 64, total // 2048, 2048, total)
@@ -22,7 +22,8 @@ def disklabel(partitions, sector_bytes: int = 512, total: int = 16384) -> bytes:
                      for offset, size, fstype in partitions)
 
     def whole(checksum: int) -> bytes:
-        return head + struct.pack("<IHHII", 0x82564557, checksum, len(partitions), 8192, 65536) + table
+        count = len(partitions)
+        return head + struct.pack("<IHHII", 0x82564557, checksum, count, 8192, 65536) + table
 
     checksum = 0
     for (word,) in struct.iter_unpack("<H", whole(0)):
@@ -81,7 +82,9 @@ def mbr_4096(out: str) -> None:
 
 def netbsd(out: str) -> None:
     path = blank(f"{out}/part-netbsd.img")
-    sfdisk(path, "label: dos\n1: start=63, size=1985, type=6\n2: start=2048, size=14336, type=a9, bootable\n")
+    sfdisk(path, "label: dos\n"
+                 "1: start=63, size=1985, type=6\n"
+                 "2: start=2048, size=14336, type=a9, bootable\n")
     label = [(2048, 8192, 7), (10240, 2048, 1), (2048, 14336, 0), (0, 16384, 0), (63, 1985, 8)]
     label += [(0, 0, 0)] * 10 + [(12288, 4096, 17)]
     put(path, (2048 + 1) * 512, disklabel(label))
@@ -98,7 +101,8 @@ def label_by_fdisk(out: str) -> None:
 
 def label_alone(out: str) -> None:
     path = blank(f"{out}/part-label.img")
-    put(path, 512, disklabel([(0, 8192, 7), (8192, 4096, 1), (0, 16384, 0), (0, 16384, 0), (12288, 4096, 99)]))
+    put(path, 512, disklabel([(0, 8192, 7), (8192, 4096, 1), (0, 16384, 0), (0, 16384, 0),
+                              (12288, 4096, 99)]))
     mark(path, {"a": 0, "b": 8192, "e": 12288})
 
 
@@ -110,7 +114,7 @@ def logical_label(out: str) -> None:
 
 
 def freebsd(out: str) -> None:
-    """Offsets that count from the start of the MBR partition, and (raw partition not at 0) of the disk."""
+    """Offsets from the start of the MBR partition, and (raw partition not at 0) of the disk."""
     for name, start in ("freebsd", 0), ("freebsd-absolute", 4096):
         path = blank(f"{out}/part-{name}.img")
         sfdisk(path, "label: dos\n1: start=4096, size=8192, type=a5\n")
@@ -139,7 +143,8 @@ def gpt(out: str) -> None:
 
 def main(out: str) -> None:
     os.makedirs(out, exist_ok=True)
-    for make in (mbr, mbr_4096, netbsd, label_by_fdisk, label_alone, logical_label, freebsd, whole_disks, gpt):
+    for make in (mbr, mbr_4096, netbsd, label_by_fdisk, label_alone, logical_label, freebsd,
+                 whole_disks, gpt):
         make(out)
 
 
