@@ -67,11 +67,13 @@ struct Ide : testing::Test {
         auto result = device.read(first, count, memory.data() + start);
         EXPECT_FALSE(primary.engine_running());
         for (size_t i = 0; i < start; ++i) EXPECT_EQ(memory[i], std::byte{0xee});
-        for (size_t i = start + bytes; i < memory.size(); ++i) EXPECT_EQ(memory[i], std::byte{0xee});
+        for (size_t i = start + bytes; i < memory.size(); ++i)
+            EXPECT_EQ(memory[i], std::byte{0xee});
         if (!result) return result;
         for (uint32_t i = 0; i < count; ++i) {
             auto want = drive->sector(first + i);
-            if (memcmp(memory.data() + start + i * want.size(), want.data(), want.size()) == 0) continue;
+            if (memcmp(memory.data() + start + i * want.size(), want.data(), want.size()) == 0)
+                continue;
             ADD_FAILURE() << "sector " << first + i << " is wrong";
             break;
         }
@@ -108,11 +110,11 @@ TEST_F(Ide, NamesWhatItFindsOnPci)
 {
     secondary.drives[0] = {.atapi = true, .model = "FAKE DVD-ROM"};
     attach_dma();
-    EXPECT_THAT(machine.log,
-                ElementsAre("ide0 at mainbus0 pci: 8086:7010, IDE, bus master", "ata0 at ide0 channel 0",
-                            "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, DMA",
-                            "ata1 at ide0 channel 1",
-                            "atapi0 at ata1 drive 0: <FAKE DVD-ROM>, no driver"));
+    EXPECT_THAT(
+        machine.log,
+        ElementsAre("ide0 at mainbus0 pci: 8086:7010, IDE, bus master", "ata0 at ide0 channel 0",
+                    "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, DMA",
+                    "ata1 at ide0 channel 1", "atapi0 at ata1 drive 0: <FAKE DVD-ROM>, no driver"));
     EXPECT_EQ(primary.resets + secondary.resets, 0u);
     EXPECT_LE(machine.now_us, 1000u);
     EXPECT_EQ(find_block_device("wd0")->blocks, 131072u);
@@ -135,7 +137,8 @@ TEST_F(Ide, FindsFourDrives)
     }
     secondary.drives[1].sectors = 4096;
     attach_dma();
-    for (const char* name : {"wd0", "wd1", "wd2", "wd3"}) ASSERT_TRUE(find_block_device(name)) << name;
+    for (const char* name : {"wd0", "wd1", "wd2", "wd3"})
+        ASSERT_TRUE(find_block_device(name)) << name;
     EXPECT_TRUE(machine.logged("wd3 at ata1 drive 1: <FAKE HARDDISK>, 2 MiB, 4096 sectors, DMA"));
     drive = &secondary.drives[1];
     EXPECT_TRUE(read(*find_block_device("wd3"), 4000, 96));
@@ -227,7 +230,7 @@ TEST_F(Ide, RefusesSizesThatCannotBe)
     drive->sectors = (1ull << 48) + 1;
     plug_pci();
     EXPECT_TRUE(machine.attach(ide));
-    EXPECT_TRUE(machine.logged("ide0: channel 0 drive 0: it says that it has 281474976710657 sectors"));
+    EXPECT_TRUE(machine.logged("ide0: <FAKE HARDDISK> says that it has 281474976710657 sectors"));
     EXPECT_EQ(first_block_device(), nullptr);
 }
 
@@ -237,7 +240,7 @@ TEST_F(Ide, RefusesADriveWithoutSectors)
     drive->heads = 200;
     plug_pci();
     EXPECT_TRUE(machine.attach(ide));
-    EXPECT_TRUE(machine.logged("it says that it has 0 sectors"));
+    EXPECT_TRUE(machine.logged("ide0: <FAKE HARDDISK> says that it has 0 sectors"));
 }
 
 TEST_F(Ide, RefusesSectorsOfOddSizes)
@@ -245,7 +248,7 @@ TEST_F(Ide, RefusesSectorsOfOddSizes)
     drive->sector_bytes = 520;
     plug_pci();
     EXPECT_TRUE(machine.attach(ide));
-    EXPECT_TRUE(machine.logged("its sectors have 520 bytes"));
+    EXPECT_TRUE(machine.logged("ide0: <FAKE HARDDISK> has sectors of 520 bytes"));
     EXPECT_EQ(first_block_device(), nullptr);
 }
 
@@ -431,7 +434,8 @@ TEST_F(Ide, FallsBackToPioWhenTheBusMasterFails)
     EXPECT_TRUE(read(device, 70, 20));
     EXPECT_TRUE(write(device, 70, 20));
     EXPECT_TRUE(machine.logged("wd0: read of block 70: DMA failed (bus master status 63)"));
-    EXPECT_EQ(std::count(machine.log.begin(), machine.log.end(), "wd0: DMA does not work, using PIO"), 1);
+    EXPECT_EQ(
+        std::count(machine.log.begin(), machine.log.end(), "wd0: DMA does not work, using PIO"), 1);
     EXPECT_EQ(primary.resets, 1u);
     EXPECT_LE(took_us(), 100'000u);
 }

@@ -10,8 +10,9 @@
 // Interface for Bus Master IDE Controller 1.0 ("BM"); PCI IDE Controller Specification 1.0. Tested
 // on: the fake channel of tests/host/fakes/ide.h.
 #include <algorithm>
+#include <cstring>
+#include "block/ata.h"
 #include "hal/driver.h"
-#include "lib/bytes.h"
 
 extern const Driver ide;
 
@@ -48,7 +49,6 @@ struct Command : Register<Command, 7, uint8_t> {};
 namespace control_block {  // from 3f4h or a base address register on
 struct AlternateStatus : Register<AlternateStatus, 2, uint8_t> {};  // Status, without its effect
 struct DeviceControl : Register<DeviceControl, 2, uint8_t> {
-    struct InterruptDisable : Field<1> {};
     struct SoftReset : Field<2> {};
     struct Obsolete3 : Field<3> {};  // 1 for ATA-1 drives with more than 8 heads
 };
@@ -97,124 +97,11 @@ constexpr uint8_t transfer_opcodes[2][2][3] = {
 constexpr Duration transfer_limit = 10_s, flush_limit = 60_s, ready_limit = 5_s;
 constexpr uint8_t all_ones = 0xff;  // BSY and DRQ and ERR: nothing drives the bus
 
-class Channel {
-public:
-    Channel(Window command, Window control) : command_(command), control_(control) {}
-    Result<void> use_bus_master(Window window);
-    static void on_interrupt(void* channel) { static_cast<Channel*>(channel)->interrupt(); }
-
-    unsigned drives_there();  // bit 0: drive 0, bit 1: drive 1
-    Result<void> identify(unsigned drive, Opcode opcode, std::span<uint16_t, 256> words);
-    bool has_packet_signature() const;
-
-    Result<void> select(Bits<command_block::Device> device);
-    void command(uint8_t opcode) const;
-    Result<void> end_of_command(Duration limit = ready_limit);
-    Result<void> pio(std::span<std::byte> data, bool write, size_t block_bytes);
-    bool describe_memory(const std::byte* data, size_t bytes);
-    Result<void> dma(uint8_t opcode, bool write);
-    Result<void> recover() { return failed_ ? reset() : Result<void>(); }
-    Result<void> reset();
-    void reset_before_next_command() { failed_ = true; }
-
-    const Registers& registers() const { return command_; }
-    bool can_dma() const { return table_.data; }
-    unsigned resets() const { return resets_; }
-    std::string_view why() const { return why_; }      // the last command failed
-    uint8_t error_register() const { return error_; }  // 0 unless the drive said ERR
-    template <class... Args>
-    Error failed(Error error, std::string_view text, const Args&... args)
-    {
-        why_.clear();
-        why_.print(text, args...);
-        return error;
-    }
-
-private:
-    void interrupt();
-    uint8_t status() const { return control_.read<control_block::AlternateStatus>(); }
-    void settle() const
-    {
-        for (int i = 0; i < 4; ++i) status();  // 400 ns: Status is valid only then
-    }
-    Result<uint8_t> not_busy(Duration limit, bool rest = true);
-    Result<void> idle();
-    Result<void> check(uint8_t status, bool wants_data);
-    void move(std::span<std::byte> block, bool write) const;
-    bool keeps_registers() const;
-
-    Registers command_, control_, bus_master_;
-    DmaMemory table_;
-    volatile bool interrupted_ = false;  // since the DMA command was given
-    bool failed_ = false;                // a reset is due
-    bool stuck_ = false;                 // not even a reset helped
-    unsigned resets_ = 0;
-    uint8_t error_ = 0;
-    Text<80> why_;
-};
-
-Result<void> Channel::use_bus_master(Window window)
-{
-    table_ = TRY(allocate_dma(bus_master::descriptors * sizeof(bus_master::Descriptor), 4, 65536));
-    bus_master_ = Registers(window);
-    return {};
-}
-
-void Channel::interrupt()
-{
-    if (can_dma()) {  // the line may be shared; BM 2.0: the bit latches the drive's interrupt
-        if (!bus_master_.get<bus_master::Status::Interrupt>()) return;
-        bus_master_.acknowledge<bus_master::Status::Interrupt>();
-    }
-    command_.read<Status>();
-    interrupted_ = true;
-}
-
 constexpr Bits<command_block::Device> device_bits(unsigned drive)
 {
     using Device = command_block::Device;
     return Device::Obsolete7::of(1) | Device::Obsolete5::of(1) |
            Device::Drive::of(static_cast<uint8_t>(drive));
-}
-
-bool Channel::keeps_registers() const
-{
-    command_.write<command_block::SectorCount>(0x55);
-    command_.write<command_block::LbaLow>(0xaa);
-    return command_.read<command_block::SectorCount>() == 0x55 &&
-           command_.read<command_block::LbaLow>() == 0xaa;
-}
-
-// Two registers keep what is written if the drive is there, or the other one answers for it. A bus
-// without drives floats, and a drive that still spins up takes nothing before BSY is off.
-unsigned Channel::drives_there()
-{
-    unsigned there = 0;
-    for (unsigned drive : {0u, 1u}) {
-        command_.write(device_bits(drive));
-        settle();
-        bool keeps = keeps_registers();
-        uint8_t now = status();
-        if (!keeps && now != all_ones && Status::Busy::in(now)) {
-            if (!not_busy(ready_limit)) return there;
-            keeps = keeps_registers();
-        }
-        if (keeps) there |= 1 << drive;
-    }
-    return there;
-}
-
-Result<uint8_t> Channel::not_busy(Duration limit, bool rest)
-{
-    uint8_t now = all_ones;
-    auto done = [&] {
-        now = status();
-        return now == all_ones || !Status::Busy::in(now);
-    };
-    auto waited = rest ? wait_until(done, limit) : poll_until(done, limit);
-    if (now == all_ones) return failed(Error::gone, "the drive has gone");
-    if (!waited) return failed(Error::timed_out, "no answer (status {02x})", now);
-    return now;
 }
 
 static void name_errors(uint8_t error, Text<80>& text)
@@ -226,195 +113,321 @@ static void name_errors(uint8_t error, Text<80>& text)
     }
 }
 
-// What the drive says once BSY is off.
-Result<void> Channel::check(uint8_t status, bool wants_data)
-{
-    error_ = 0;
-    if (Status::Error::in(status) || Status::DeviceFault::in(status)) {
-        if (Status::Error::in(status)) error_ = command_.read<command_block::Error>();
+class Channel {
+public:
+    Channel(::Device& controller, unsigned number, Window command, Window control)
+        : controller(controller), number(number), command_(command), control_(control)
+    {
+    }
+    ::Device& controller;
+    const unsigned number;
+
+    static void on_interrupt(void* channel) { static_cast<Channel*>(channel)->interrupt(); }
+    const Registers& registers() const { return command_; }
+    bool can_dma() const { return table_.data; }
+    unsigned resets() const { return resets_; }
+    void reset_before_next_command() { failed_ = true; }
+    Result<void> recover() { return failed_ ? reset() : Result<void>(); }
+    std::string_view why() const { return why_; }      // the last command failed
+    uint8_t error_register() const { return error_; }  // 0 unless the drive said ERR
+    template <class... Args>
+    Error failed(Error error, std::string_view text, const Args&... args)
+    {
         why_.clear();
-        if (Status::DeviceFault::in(status)) why_.append("device fault ");
-        name_errors(error_, why_);
-        why_.print("(status {02x}, error {02x})", status, error_);
-        return Error::device;
+        why_.print(text, args...);
+        return error;
     }
-    if (Status::DataRequest::in(status) == wants_data) return {};
-    return failed(
-        Error::device,
-        wants_data ? "it ended early (status {02x})" : "it wants more data (status {02x})", status);
-}
 
-Result<void> Channel::idle()
-{
-    auto now = TRY(not_busy(ready_limit));
-    if (Status::DataRequest::in(now)) return check(Status::DataRequest::mask, false);
-    return {};
-}
-
-Result<void> Channel::select(Bits<command_block::Device> device)
-{
-    error_ = 0;
-    TRY(idle());
-    command_.write(device);
-    settle();
-    return idle();
-}
-
-void Channel::command(uint8_t opcode) const
-{
-    command_.write<command_block::Command>(opcode);
-    settle();
-}
-
-Result<void> Channel::end_of_command(Duration limit)
-{
-    return check(TRY(not_busy(limit)), false);
-}
-
-void Channel::move(std::span<std::byte> block, bool write) const
-{
-    uint16_t words[256];
-    for (; !block.empty(); block = block.subspan(sizeof words)) {
-        // The data port moves whole words; an odd address goes by way of the stack.
-        bool odd = reinterpret_cast<uintptr_t>(block.data()) & 1;
-        auto* data = odd ? words : reinterpret_cast<uint16_t*>(block.data());
-        if (write) {
-            if (odd) memcpy(words, block.data(), sizeof words);
-            command_.write_many<command_block::Data>({data, 256});
-        } else {
-            command_.read_many<command_block::Data>({data, 256});
-            if (odd) memcpy(block.data(), words, sizeof words);
+    // A node for a drive in the device tree; the first one makes the channel's.
+    Result<::Device*> add_node(std::string_view kind, unsigned drive)
+    {
+        Text<16> locator;
+        if (!node_) {
+            node_ = TRY(controller.add_child("ata", locator.print("channel {}", number)));
+            node_->describe("");
         }
+        locator.clear();
+        return node_->add_child(kind, locator.print("drive {}", drive));
     }
-}
 
-// The data of a command that has been given (V2, 11.5 and 11.6): DRQ once for each block.
-Result<void> Channel::pio(std::span<std::byte> data, bool write, size_t block_bytes)
-{
-    for (bool first = true; !data.empty(); first = false) {
-        // There is no interrupt before the first block of a write.
-        auto now = TRY(not_busy(transfer_limit, !(write && first)));
-        TRY(check(now, true));
-        auto block = data.first(std::min(block_bytes, data.size()));
-        move(block, write);
+    Result<void> use_bus_master(Window window)
+    {
+        table_ =
+            TRY(allocate_dma(bus_master::descriptors * sizeof(bus_master::Descriptor), 4, 65536));
+        bus_master_ = Registers(window);
+        return {};
+    }
+
+    // Two registers keep what is written if the drive is there, or the other one answers for it. A
+    // bus without drives floats, and a drive that still spins up takes nothing before BSY is off.
+    unsigned drives_there()
+    {
+        unsigned there = 0;
+        for (unsigned drive : {0u, 1u}) {
+            command_.write(device_bits(drive));
+            settle();
+            bool keeps = keeps_registers();
+            uint8_t now = status();
+            if (!keeps && now != all_ones && Status::Busy::in(now)) {
+                if (!not_busy(ready_limit)) return there;
+                keeps = keeps_registers();
+            }
+            if (keeps) there |= 1 << drive;
+        }
+        return there;
+    }
+
+    // Errors: not_found (no drive), unsupported (a packet device, by its signature), as of pio().
+    Result<void> identify(unsigned drive, Opcode opcode, std::span<uint16_t, 256> words)
+    {
+        control_.write(control_block::DeviceControl::Obsolete3::of(1));  // interrupts on
+        TRY(select(device_bits(drive)));
+        command(opcode);
+        if (status() == 0) return Error::not_found;  // nobody took the command
+        auto done = pio(std::as_writable_bytes(words), false, words.size_bytes(), ready_limit);
+        if (!(error_ & command_block::Error::Abort::mask)) return done;
+        bool is_packet_device = command_.read<command_block::LbaMid>() == 0x14 &&
+                                command_.read<command_block::LbaHigh>() == 0xeb;
+        return is_packet_device ? Error::unsupported : Error::not_found;
+    }
+
+    Result<void> select(Bits<command_block::Device> device)
+    {
+        error_ = 0;
+        TRY(idle());
+        command_.write(device);
         settle();
-        data = data.subspan(block.size());
+        return idle();
     }
-    return end_of_command(transfer_limit);
-}
 
-// Fills the descriptor table. False: the engine cannot do it in one command.
-bool Channel::describe_memory(const std::byte* data, size_t bytes)
-{
-    auto* descriptor = reinterpret_cast<bus_master::Descriptor*>(table_.data);
-    auto* last = descriptor + bus_master::descriptors;
-    while (bytes) {
-        auto run = dma_run(data, bytes);
-        if (run.bytes == 0 || run.bytes > bytes || (run.address | run.bytes) & 1) return false;
-        data += run.bytes;
-        bytes -= run.bytes;
-        while (run.bytes) {
-            size_t piece = std::min<size_t>(run.bytes, 0x10000 - (run.address & 0xffff));
-            if (descriptor == last) return false;
-            bool end = bytes == 0 && piece == run.bytes;
-            *descriptor++ = {run.address, static_cast<uint16_t>(piece),
-                             end ? bus_master::Descriptor::end_of_table : uint16_t{0}};
-            run.address += static_cast<uint32_t>(piece);
-            run.bytes -= piece;
+    void command(uint8_t opcode) const
+    {
+        command_.write<command_block::Command>(opcode);
+        settle();
+    }
+
+    Result<void> end_of_command(Duration limit = ready_limit)
+    {
+        return check(TRY(not_busy(limit)), false);
+    }
+
+    // The data of a command that has been given (V2, 11.5 and 11.6): DRQ once for each block.
+    Result<void> pio(std::span<std::byte> data, bool write, size_t block_bytes,
+                     Duration limit = transfer_limit)
+    {
+        for (bool first = true; !data.empty(); first = false) {
+            // There is no interrupt before the first block of a write.
+            auto now = TRY(not_busy(limit, !(write && first)));
+            TRY(check(now, true));
+            auto block = data.first(std::min(block_bytes, data.size()));
+            move(block, write);
+            settle();
+            data = data.subspan(block.size());
+        }
+        return end_of_command(limit);
+    }
+
+    // Fills the descriptor table. False: the engine cannot do it in one command.
+    bool describe_memory(const std::byte* data, size_t bytes)
+    {
+        auto* descriptor = reinterpret_cast<bus_master::Descriptor*>(table_.data);
+        auto* last = descriptor + bus_master::descriptors;
+        while (bytes) {
+            auto run = dma_run(data, bytes);
+            if (run.bytes == 0 || run.bytes > bytes || (run.address | run.bytes) & 1) return false;
+            data += run.bytes;
+            bytes -= run.bytes;
+            while (run.bytes) {
+                size_t piece = std::min<size_t>(run.bytes, 0x10000 - (run.address & 0xffff));
+                if (descriptor == last) return false;
+                bool end = bytes == 0 && piece == run.bytes;
+                *descriptor++ = {run.address, static_cast<uint16_t>(piece),
+                                 end ? bus_master::Descriptor::end_of_table : uint16_t{0}};
+                run.address += static_cast<uint32_t>(piece);
+                run.bytes -= piece;
+            }
+        }
+        return true;
+    }
+
+    // A command whose registers are set, with the memory in the table (BM 3.1; V2, 11.7).
+    Result<void> dma(uint8_t opcode, bool write)
+    {
+        using DriveStatus = command_block::Status;
+        auto direction = bus_master::Command::ToMemory::of(!write);
+        bus_master_.write<bus_master::DescriptorTable>(table_.address);
+        bus_master_.write(direction);
+        bus_master_.acknowledge<bus_master::Status::Latched>();
+        interrupted_ = false;
+        command(opcode);
+        bus_master_.write(direction | bus_master::Command::Start::of(1));
+
+        uint8_t drive = 0, engine = 0;
+        auto waited = wait_until(
+            [&] {
+                drive = status();
+                engine = bus_master_.read<bus_master::Status>();
+                if (drive == all_ones || bus_master::Status::Error::in(engine)) return true;
+                bool interrupt = interrupted_ || bus_master::Status::Interrupt::in(engine);
+                return interrupt && !DriveStatus::Busy::in(drive) &&
+                       !DriveStatus::DataRequest::in(drive);
+            },
+            transfer_limit);
+        bus_master_.write(direction);  // stopped: from here on the buffer is the caller's again
+        if (drive == all_ones) return failed(Error::gone, "the drive has gone");
+        if (!waited)
+            return failed(Error::timed_out, "DMA does not end (status {02x}, {02x})", drive,
+                          engine);
+        command_.read<command_block::Status>();
+        bus_master_.acknowledge<bus_master::Status::Latched>();
+        if (!DriveStatus::Busy::in(drive)) TRY(check(drive, DriveStatus::DataRequest::in(drive)));
+        if (bus_master::Status::Error::in(engine) || bus_master::Status::Active::in(engine))
+            return failed(Error::device, "DMA failed (bus master status {02x})", engine);
+        return {};
+    }
+
+    Result<void> reset()  // V2, 11.2
+    {
+        using Control = control_block::DeviceControl;
+        if (stuck_ && Status::Busy::in(status())) return failed(Error::timed_out, "still busy");
+        ++resets_;
+        control_.write(Control::SoftReset::of(1) | Control::Obsolete3::of(1));
+        sleep(5_us);
+        control_.write(Control::Obsolete3::of(1));
+        sleep(2_ms);
+        auto done = not_busy(ready_limit);
+        stuck_ = done.error() == Error::timed_out;
+        failed_ = !done;
+        return done ? Result<void>() : done.error();
+    }
+
+private:
+    uint8_t status() const { return control_.read<control_block::AlternateStatus>(); }
+    void settle() const
+    {
+        for (int i = 0; i < 4; ++i) status();  // 400 ns: Status is valid only then
+    }
+
+    void interrupt()
+    {
+        if (can_dma()) {  // the line may be shared; BM 2.0: the bit latches the drive's interrupt
+            if (!bus_master_.get<bus_master::Status::Interrupt>()) return;
+            bus_master_.acknowledge<bus_master::Status::Interrupt>();
+        }
+        command_.read<Status>();
+        interrupted_ = true;
+    }
+
+    bool keeps_registers() const
+    {
+        command_.write<command_block::SectorCount>(0x55);
+        command_.write<command_block::LbaLow>(0xaa);
+        return command_.read<command_block::SectorCount>() == 0x55 &&
+               command_.read<command_block::LbaLow>() == 0xaa;
+    }
+
+    Result<uint8_t> not_busy(Duration limit, bool rest = true)
+    {
+        uint8_t now = all_ones;
+        auto done = [&] {
+            now = status();
+            return now == all_ones || !Status::Busy::in(now);
+        };
+        auto waited = rest ? wait_until(done, limit) : poll_until(done, limit);
+        if (now == all_ones) return failed(Error::gone, "the drive has gone");
+        if (!waited) return failed(Error::timed_out, "no answer (status {02x})", now);
+        return now;
+    }
+
+    // What the drive says once BSY is off.
+    Result<void> check(uint8_t status, bool wants_data)
+    {
+        error_ = 0;
+        if (Status::Error::in(status) || Status::DeviceFault::in(status)) {
+            if (Status::Error::in(status)) error_ = command_.read<command_block::Error>();
+            why_.clear();
+            if (Status::DeviceFault::in(status)) why_.append("device fault ");
+            name_errors(error_, why_);
+            why_.print("(status {02x}, error {02x})", status, error_);
+            return Error::device;
+        }
+        if (Status::DataRequest::in(status) == wants_data) return {};
+        return failed(
+            Error::device,
+            wants_data ? "it ended early (status {02x})" : "it wants more data (status {02x})",
+            status);
+    }
+
+    Result<void> idle()
+    {
+        auto now = TRY(not_busy(ready_limit));
+        if (Status::DataRequest::in(now)) return check(Status::DataRequest::mask, false);
+        return {};
+    }
+
+    void move(std::span<std::byte> block, bool write) const
+    {
+        uint16_t words[256];
+        for (; !block.empty(); block = block.subspan(sizeof words)) {
+            // The data port moves whole words; an odd address goes by way of the stack.
+            bool odd = reinterpret_cast<uintptr_t>(block.data()) & 1;
+            auto* data = odd ? words : reinterpret_cast<uint16_t*>(block.data());
+            if (write) {
+                if (odd) memcpy(words, block.data(), sizeof words);
+                command_.write_many<command_block::Data>({data, 256});
+            } else {
+                command_.read_many<command_block::Data>({data, 256});
+                if (odd) memcpy(block.data(), words, sizeof words);
+            }
         }
     }
-    return true;
-}
 
-// A command whose registers are set, with the memory in the table (BM 3.1; V2, 11.7).
-Result<void> Channel::dma(uint8_t opcode, bool write)
-{
-    using DriveStatus = command_block::Status;
-    auto direction = bus_master::Command::ToMemory::of(!write);
-    bus_master_.write<bus_master::DescriptorTable>(table_.address);
-    bus_master_.write(direction);
-    bus_master_.acknowledge<bus_master::Status::Latched>();
-    interrupted_ = false;
-    command(opcode);
-    bus_master_.write(direction | bus_master::Command::Start::of(1));
-
-    uint8_t drive = 0, engine = 0;
-    auto waited = wait_until(
-        [&] {
-            drive = status();
-            engine = bus_master_.read<bus_master::Status>();
-            if (drive == all_ones || bus_master::Status::Error::in(engine)) return true;
-            bool interrupt = interrupted_ || bus_master::Status::Interrupt::in(engine);
-            return interrupt && !DriveStatus::Busy::in(drive) &&
-                   !DriveStatus::DataRequest::in(drive);
-        },
-        transfer_limit);
-    bus_master_.write(direction);  // stopped: from here on the buffer is the caller's again
-    if (drive == all_ones) return failed(Error::gone, "the drive has gone");
-    if (!waited)
-        return failed(Error::timed_out, "DMA does not end (status {02x}, {02x})", drive, engine);
-    command_.read<command_block::Status>();
-    bus_master_.acknowledge<bus_master::Status::Latched>();
-    if (!DriveStatus::Busy::in(drive)) TRY(check(drive, DriveStatus::DataRequest::in(drive)));
-    if (bus_master::Status::Error::in(engine) || bus_master::Status::Active::in(engine))
-        return failed(Error::device, "DMA failed (bus master status {02x})", engine);
-    return {};
-}
-
-Result<void> Channel::reset()  // V2, 11.2
-{
-    using Control = control_block::DeviceControl;
-    if (stuck_ && Status::Busy::in(status())) return failed(Error::timed_out, "still busy");
-    ++resets_;
-    control_.write(Control::SoftReset::of(1) | Control::Obsolete3::of(1));
-    sleep(5_us);
-    control_.write(Control::Obsolete3::of(1));
-    sleep(2_ms);
-    auto done = not_busy(ready_limit);
-    stuck_ = done.error() == Error::timed_out;
-    failed_ = !done;
-    return done ? Result<void>() : done.error();
-}
-
-Result<void> Channel::identify(unsigned drive, Opcode opcode, std::span<uint16_t, 256> words)
-{
-    control_.write(control_block::DeviceControl::Obsolete3::of(1));  // interrupts on
-    TRY(select(device_bits(drive)));
-    command(opcode);
-    if (status() == 0) return Error::not_found;  // nobody took the command
-    TRY(check(TRY(not_busy(ready_limit)), true));
-    return pio(std::as_writable_bytes(words), false, words.size_bytes());
-}
-
-bool Channel::has_packet_signature() const  // V1: what IDENTIFY DEVICE leaves behind
-{
-    return command_.read<command_block::LbaMid>() == 0x14 &&
-           command_.read<command_block::LbaHigh>() == 0xeb;
-}
-
-// Text in IDENTIFY data: two characters a word, the first one in the upper half.
-static Text<48> text_of(std::span<const uint16_t> words)
-{
-    Text<48> text;
-    size_t end = 0;
-    for (uint16_t word : words) {
-        for (int shift : {8, 0}) {
-            char c = static_cast<char>(word >> shift);
-            if (text.empty() && (c == ' ' || c == 0)) continue;
-            text.append(c >= ' ' && c <= '~' ? c : c == 0 ? ' ' : '?');
-            if (c != ' ' && c != 0) end = text.size();
-        }
-    }
-    text.shorten(end);
-    return text;
-}
+    Registers command_, control_, bus_master_;
+    DmaMemory table_;
+    volatile bool interrupted_ = false;  // since the DMA command was given
+    bool failed_ = false;                // a reset is due
+    bool stuck_ = false;                 // not even a reset helped
+    unsigned resets_ = 0;
+    uint8_t error_ = 0;
+    Text<80> why_;
+    ::Device* node_ = nullptr;
+};
 
 class Disk final : public BlockDevice {
 public:
-    Disk(Channel& channel, unsigned drive) : channel_(channel), drive_(drive) {}
-    Result<void> understand(std::span<const uint16_t, 256> words);
-    Result<void> flush() override;
-    Text<64> abilities() const;
+    Disk(Channel& channel, unsigned drive, const AtaIdentity& identity)
+        : channel_(channel),
+          drive_(drive),
+          id_(identity),
+          dma_(id_.dma_selected && channel.can_dma())
+    {
+        model = id_.model;
+        blocks = id_.blocks;
+        block_bytes = id_.block_bytes;
+    }
+
+    Text<64> abilities() const
+    {
+        Text<64> text;
+        text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
+        if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
+        if (!id_.lba) text.append(", CHS");
+        return text.append(dma_ ? ", DMA" : ", PIO");
+    }
+
+    Result<void> flush() override
+    {
+        if (!id_.flush_cache && !id_.flush_cache_ext) return {};
+        auto done = channel_.recover();
+        if (done) done = channel_.select(device_bits(drive_));
+        if (done) {
+            channel_.command(id_.flush_cache_ext ? flush_cache_ext : flush_cache);
+            done = channel_.end_of_command(flush_limit);
+        }
+        if (done) return {};
+        channel_.reset_before_next_command();
+        return fail(done.error(), "{}: flush: {}", name.view(), channel_.why());
+    }
 
 private:
     struct Request {
@@ -431,295 +444,183 @@ private:
     {
         return transfer({first, count, const_cast<std::byte*>(from), true});
     }
-    Result<void> transfer(Request request);
-    Result<void> persist(const Request& request, uint32_t& count);
-    Result<void> attempt(const Request& request, bool by_dma);
-    Result<void> prepare(bool for_pio);
-    Result<void> address(const Request& request, bool extended);
-    uint32_t reachable_by_dma(const Request& request) const;
+
+    Result<void> transfer(Request request)
+    {
+        while (request.count) {
+            Request part = request;
+            part.count = std::min<uint32_t>(request.count, id_.lba48 ? 65536 : 256);
+            TRY(persist(part));
+            request.first += part.count;
+            request.count -= part.count;
+            request.data += size_t{part.count} * block_bytes;
+        }
+        return {};
+    }
+
+    // One command's worth; DMA may take fewer blocks. Up to three attempts, a reset between them,
+    // and only the first by DMA: if PIO succeeds where the medium was not at fault, DMA was.
+    Result<void> persist(Request& request)
+    {
+        using DiskError = command_block::Error;
+        constexpr uint8_t medium = DiskError::Uncorrectable::mask | DiskError::IdNotFound::mask;
+        bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
+        Result<void> result;
+        unsigned time_outs = 0;
+        for (unsigned attempts = 0; attempts < 3 && time_outs < 2; ++attempts) {
+            result = attempt(request, by_dma && attempts == 0);
+            if (result) break;
+            channel_.reset_before_next_command();
+            if (attempts == 0) {
+                log("{}: {} of block {}: {}", name.view(), request.write ? "write" : "read",
+                    request.first, channel_.why());
+                blame_dma = by_dma && !(channel_.error_register() & medium);
+            }
+            if (result.error() == Error::gone) break;
+            time_outs += result.error() == Error::timed_out;
+        }
+        if (result && blame_dma) {
+            dma_ = false;
+            log("{}: DMA does not work, using PIO", name.view());
+        }
+        return result;
+    }
+
+    bool reachable_by_dma(Request& request) const
+    {
+        for (uint32_t count = request.count; count; count /= 2) {
+            if (!channel_.describe_memory(request.data, size_t{count} * block_bytes)) continue;
+            request.count = count;
+            return true;
+        }
+        return false;
+    }
+
+    Result<void> attempt(const Request& request, bool by_dma)
+    {
+        TRY(channel_.recover());
+        TRY(prepare(!by_dma));
+        bool extended =
+            id_.lba48 && (request.count > 256 || request.first + request.count > 1 << 28);
+        TRY(address(request, extended));
+        Protocol protocol = by_dma ? dma : multiple_ > 1 ? multiple : single;
+        uint8_t opcode = transfer_opcodes[request.write][extended][protocol];
+        if (by_dma) return channel_.dma(opcode, request.write);
+        channel_.command(opcode);
+        return channel_.pio({request.data, size_t{request.count} * block_bytes}, request.write,
+                            size_t{multiple_} * block_bytes);
+    }
+
+    Result<void> prepare(bool for_pio)
+    {
+        if (prepared_at_ != channel_.resets()) {
+            prepared_at_ = channel_.resets();
+            geometry_set_ = id_.lba;
+            multiple_ = 0;
+        }
+        auto& regs = channel_.registers();
+        auto device = device_bits(drive_);
+        if (!geometry_set_) {
+            auto last_head = static_cast<uint8_t>(id_.heads - 1);
+            TRY(channel_.select(device | command_block::Device::Head::of(last_head)));
+            regs.write<command_block::SectorCount>(id_.sectors_per_track);
+            channel_.command(initialize_device_parameters);
+            TRY(channel_.end_of_command());
+            geometry_set_ = true;
+        }
+        if (for_pio && multiple_ == 0) {
+            multiple_ = 1;
+            if (id_.largest_multiple < 2) return {};
+            TRY(channel_.select(device));
+            regs.write<command_block::SectorCount>(id_.largest_multiple);
+            channel_.command(set_multiple_mode);
+            if (channel_.end_of_command()) multiple_ = id_.largest_multiple;
+        }
+        return {};
+    }
+
+    Result<void> address(const Request& request, bool extended)
+    {
+        using namespace command_block;
+        auto& regs = channel_.registers();
+        auto byte = [](uint64_t number, unsigned shift) {
+            return static_cast<uint8_t>(number >> shift);
+        };
+        uint64_t place = request.first;  // bits 23:0 go to the three LBA registers, 27:24 to Device
+        if (!id_.lba) {
+            auto lba = static_cast<uint32_t>(place);  // at most 65535 * 16 * 255
+            uint32_t track = lba / id_.sectors_per_track;
+            place = (track % id_.heads) << 24 | track / id_.heads << 8 |
+                    (lba % id_.sectors_per_track + 1);
+        }
+        auto head = extended ? uint8_t{0} : byte(place, 24);
+        auto device = device_bits(drive_) | command_block::Device::Lba::of(id_.lba);
+        TRY(channel_.select(device | command_block::Device::Head::of(head)));
+        if (extended) {  // V1, 4.14: the upper halves first, through the same registers
+            regs.write<SectorCount>(byte(request.count, 8));
+            regs.write<LbaLow>(byte(place, 24));
+            regs.write<LbaMid>(byte(place, 32));
+            regs.write<LbaHigh>(byte(place, 40));
+        }
+        regs.write<SectorCount>(byte(request.count, 0));  // 0 is the largest count
+        regs.write<LbaLow>(byte(place, 0));
+        regs.write<LbaMid>(byte(place, 8));
+        regs.write<LbaHigh>(byte(place, 16));
+        return {};
+    }
 
     Channel& channel_;
     unsigned drive_;
-    bool lba_ = false, lba48_ = false, dma_ = false;
-    Opcode flush_ = Opcode{};
-    uint32_t heads_ = 0, sectors_per_track_ = 0;
-    uint8_t largest_multiple_ = 0;
+    AtaIdentity id_;
+    bool dma_;
     // The drive forgets these at a reset.
     unsigned prepared_at_ = ~0u;
     bool geometry_set_ = false;
     uint8_t multiple_ = 0;  // sectors per DRQ; 0: not set yet
 };
 
-// The data of IDENTIFY DEVICE (V1), by word.
-Result<void> Disk::understand(std::span<const uint16_t, 256> words)
-{
-    auto valid = [&](unsigned word, unsigned bit) {  // words 83 and 106 say so themselves
-        return (words[word] & 0xc000) == 0x4000 && words[word] >> bit & 1;
-    };
-    model = text_of(words.subspan(27, 20));
-    lba_ = words[49] >> 9 & 1;
-    uint64_t lba48_blocks = le64(&words[100]);
-    lba48_ = lba_ && valid(83, 10) && lba48_blocks;
-    blocks = lba48_ ? lba48_blocks : lba_ ? le32(&words[60]) : 0;
-    if (blocks == 0) {
-        lba_ = false;
-        heads_ = words[3];
-        sectors_per_track_ = words[6];
-        if (heads_ > 16 || sectors_per_track_ > 255) heads_ = 0;
-        blocks = words[1] * heads_ * sectors_per_track_;
-    }
-    if (blocks == 0 || blocks > 1ull << 48)
-        return channel_.failed(Error::corrupt, "it says that it has {} sectors", blocks);
-    if (!lba48_) blocks = std::min<uint64_t>(blocks, 1 << 28);
-    if (valid(106, 12)) {
-        uint64_t bytes = le32(&words[117]) * 2ull;
-        if (bytes != 512 && bytes != 4096)
-            return channel_.failed(Error::unsupported, "its sectors have {} bytes", bytes);
-        block_bytes = static_cast<uint32_t>(bytes);
-    }
-    // A DMA mode that the firmware has selected, in the controller too: word 63 or 88.
-    bool mode = words[63] & 0x0700 || (words[53] & 4 && words[88] & 0x7f00);
-    dma_ = channel_.can_dma() && words[49] >> 8 & 1 && mode;
-    largest_multiple_ = static_cast<uint8_t>(words[47]);
-    if (lba48_ && valid(83, 13))
-        flush_ = flush_cache_ext;
-    else if (valid(83, 12))
-        flush_ = flush_cache;
-    return {};
-}
-
-Text<64> Disk::abilities() const
-{
-    Text<64> text;
-    text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
-    if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
-    if (!lba_) text.append(", CHS");
-    return text.append(dma_ ? ", DMA" : ", PIO");
-}
-
-Result<void> Disk::transfer(Request request)
-{
-    while (request.count) {
-        uint32_t done = std::min<uint32_t>(request.count, lba48_ ? 65536 : 256);
-        TRY(persist(request, done));
-        request.first += done;
-        request.count -= done;
-        request.data += size_t{done} * block_bytes;
-    }
-    return {};
-}
-
-// One command's worth, at most `count` blocks; DMA may take fewer. Up to three attempts, a reset
-// between them: DMA only in the first. Only where PIO then succeeds was DMA to blame.
-Result<void> Disk::persist(const Request& whole, uint32_t& count)
-{
-    using DiskError = command_block::Error;
-    constexpr uint8_t medium = DiskError::Uncorrectable::mask | DiskError::IdNotFound::mask;
-    Request request = whole;
-    request.count = count;
-    bool by_dma = false, blame_dma = false;
-    if (uint32_t reachable = dma_ ? reachable_by_dma(request) : 0) {
-        by_dma = true;
-        request.count = count = reachable;
-    }
-    Result<void> result;
-    unsigned time_outs = 0;
-    for (unsigned attempts = 0; attempts < 3 && time_outs < 2; ++attempts) {
-        result = attempt(request, by_dma && attempts == 0);
-        if (result) break;
-        channel_.reset_before_next_command();
-        if (attempts == 0) {
-            log("{}: {} of block {}: {}", name.view(), request.write ? "write" : "read",
-                request.first, channel_.why());
-            blame_dma = by_dma && !(channel_.error_register() & medium);
-        }
-        if (result.error() == Error::gone) break;
-        time_outs += result.error() == Error::timed_out;
-    }
-    if (result && blame_dma) {
-        dma_ = false;
-        log("{}: DMA does not work, using PIO", name.view());
-    }
-    return result;
-}
-
-uint32_t Disk::reachable_by_dma(const Request& request) const
-{
-    if (reinterpret_cast<uintptr_t>(request.data) & 1) return 0;
-    uint32_t count = request.count;
-    while (count && !channel_.describe_memory(request.data, size_t{count} * block_bytes))
-        count /= 2;
-    return count;
-}
-
-Result<void> Disk::attempt(const Request& request, bool by_dma)
-{
-    TRY(channel_.recover());
-    TRY(prepare(!by_dma));
-    bool extended = lba48_ && (request.count > 256 || request.first + request.count > 1 << 28);
-    TRY(address(request, extended));
-    Protocol protocol = by_dma ? dma : multiple_ > 1 ? multiple : single;
-    uint8_t opcode = transfer_opcodes[request.write][extended][protocol];
-    if (by_dma) return channel_.dma(opcode, request.write);
-    channel_.command(opcode);
-    return channel_.pio({request.data, size_t{request.count} * block_bytes}, request.write,
-                        size_t{multiple_} * block_bytes);
-}
-
-Result<void> Disk::prepare(bool for_pio)
-{
-    if (prepared_at_ != channel_.resets()) {
-        prepared_at_ = channel_.resets();
-        geometry_set_ = lba_;
-        multiple_ = 0;
-    }
-    auto& regs = channel_.registers();
-    auto device = device_bits(drive_);
-    if (!geometry_set_) {
-        auto last_head = static_cast<uint8_t>(heads_ - 1);
-        TRY(channel_.select(device | command_block::Device::Head::of(last_head)));
-        regs.write<command_block::SectorCount>(static_cast<uint8_t>(sectors_per_track_));
-        channel_.command(initialize_device_parameters);
-        TRY(channel_.end_of_command());
-        geometry_set_ = true;
-    }
-    if (for_pio && multiple_ == 0) {
-        multiple_ = 1;
-        if (largest_multiple_ < 2) return {};
-        TRY(channel_.select(device));
-        regs.write<command_block::SectorCount>(largest_multiple_);
-        channel_.command(set_multiple_mode);
-        if (channel_.end_of_command()) multiple_ = largest_multiple_;
-    }
-    return {};
-}
-
-Result<void> Disk::address(const Request& request, bool extended)
-{
-    using namespace command_block;
-    auto& regs = channel_.registers();
-    auto byte = [](uint64_t number, unsigned shift) {
-        return static_cast<uint8_t>(number >> shift);
-    };
-    uint64_t place = request.first;  // bits 23:0 go to the three LBA registers, 27:24 to Device
-    if (!lba_) {
-        auto lba = static_cast<uint32_t>(place);  // at most 65535 * 16 * 255
-        uint32_t track = lba / sectors_per_track_;
-        place = (track % heads_) << 24 | track / heads_ << 8 | (lba % sectors_per_track_ + 1);
-    }
-    auto head = extended ? uint8_t{0} : byte(place, 24);
-    auto device = device_bits(drive_) | command_block::Device::Lba::of(lba_);
-    TRY(channel_.select(device | command_block::Device::Head::of(head)));
-    if (extended) {  // V1, 4.14: the upper halves first, through the same registers
-        regs.write<SectorCount>(byte(request.count, 8));
-        regs.write<LbaLow>(byte(place, 24));
-        regs.write<LbaMid>(byte(place, 32));
-        regs.write<LbaHigh>(byte(place, 40));
-    }
-    regs.write<SectorCount>(byte(request.count, 0));  // 0 is the largest count
-    regs.write<LbaLow>(byte(place, 0));
-    regs.write<LbaMid>(byte(place, 8));
-    regs.write<LbaHigh>(byte(place, 16));
-    return {};
-}
-
-Result<void> Disk::flush()
-{
-    if (!flush_) return {};
-    auto done = channel_.recover();
-    if (done) done = prepare(false);
-    if (done) done = channel_.select(device_bits(drive_));
-    if (done) {
-        channel_.command(flush_);
-        done = channel_.end_of_command(flush_limit);
-    }
-    if (done) return {};
-    channel_.reset_before_next_command();
-    return fail(done.error(), "{}: flush: {}", name.view(), channel_.why());
-}
-
-// A channel of a controller. The first drive makes its node in the device tree.
-struct Place {
-    ::Device* controller = nullptr;
-    unsigned number = 0;
-    Window command, control;
-    unsigned irq = 0;
-    Window bus_master = {};
-    bool has_bus_master = false;
-    ::Device* node = nullptr;
-
-    Result<::Device*> add(std::string_view kind, unsigned drive)
-    {
-        Text<16> locator;
-        if (!node) {
-            node = TRY(controller->add_child("ata", locator.print("channel {}", number)));
-            node->describe("");
-        }
-        locator.clear();
-        return node->add_child(kind, locator.print("drive {}", drive));
-    }
-};
-
-Result<void> add_packet_device(Place& place, Channel& channel, unsigned drive)
+Result<void> add_drive(Channel& channel, unsigned drive)
 {
     uint16_t words[256];
-    TRY(channel.identify(drive, identify_packet_device, words));
-    ::Device* node = TRY(place.add("atapi", drive));
-    node->describe("<{}>, no driver", text_of(std::span(words).subspan(27, 20)).view());
-    return {};
-}
-
-Result<void> add_disk(Place& place, Channel& channel, unsigned drive,
-                      std::span<const uint16_t, 256> words)
-{
-    Disk* disk = TRY(make<Disk>(channel, drive));
-    auto understood = disk->understand(words);
-    if (!understood) {
-        delete disk;
-        return understood;
+    auto identified = channel.identify(drive, identify_device, words);
+    if (identified.error() == Error::not_found) return identified;
+    if (identified.error() == Error::unsupported) {
+        TRY(channel.identify(drive, identify_packet_device, words));
+        ::Device* node = TRY(channel.add_node("atapi", drive));
+        node->describe("<{}>, no driver", AtaIdentity::model_in(words).view());
+        return {};
     }
-    ::Device* node = TRY(place.add("wd", drive));
+    if (!identified) {
+        TRY(channel.reset());
+        TRY(channel.identify(drive, identify_device, words));
+    }
+    auto identity = AtaIdentity::from(words, channel.controller.name());
+    if (!identity) return Error::not_found;  // and said so
+    Disk* disk = TRY(make<Disk>(channel, drive, identity.value()));
+    ::Device* node = TRY(channel.add_node("wd", drive));
     node->describe("<{}>, {}", disk->model.view(), disk->abilities().view());
     publish_as(*disk, node->name());
     return {};
 }
 
-Result<void> add_drive(Place& place, Channel& channel, unsigned drive)
+// Errors: not_found (no drive), no_memory.
+Result<void> attach_channel(Channel& channel, unsigned irq, const Window* bus_master)
 {
-    uint16_t words[256];
-    auto identified = channel.identify(drive, identify_device, words);
-    if (identified) return add_disk(place, channel, drive, words);
-    if (identified.error() == Error::not_found) return identified;
-    if (channel.error_register() & command_block::Error::Abort::mask) {
-        if (!channel.has_packet_signature()) return Error::not_found;
-        return add_packet_device(place, channel, drive);
-    }
-    TRY(channel.reset());
-    TRY(channel.identify(drive, identify_device, words));
-    return add_disk(place, channel, drive, words);
-}
-
-Result<void> attach_channel(Place& place)
-{
-    Channel* channel = TRY(make<Channel>(place.command, place.control));
-    unsigned there = channel->drives_there();
-    const char* controller = place.controller->name();
-    if (!channel->why().empty())
-        log("{}: channel {}: {}", controller, place.number, channel->why());
-    if (there == 0) {
-        delete channel;
-        return Error::not_found;
-    }
-    if (!place.controller->is_pci()) place.controller->describe("");
-    if (place.has_bus_master) TRY(channel->use_bus_master(place.bus_master));
-    if (place.irq == 0 || !connect_interrupt(place.irq, Channel::on_interrupt, channel))
-        log("{}: channel {}: no interrupt, polled", controller, place.number);
+    unsigned there = channel.drives_there();
+    const char* controller = channel.controller.name();
+    if (!channel.why().empty())
+        log("{}: channel {}: {}", controller, channel.number, channel.why());
+    if (there == 0) return Error::not_found;
+    if (!channel.controller.is_pci()) channel.controller.describe("");
+    if (bus_master) TRY(channel.use_bus_master(*bus_master));
+    if (irq == 0 || !connect_interrupt(irq, Channel::on_interrupt, &channel))
+        log("{}: channel {}: no interrupt, polled", controller, channel.number);
     for (unsigned drive : {0u, 1u}) {
         if (!(there >> drive & 1)) continue;
-        auto added = add_drive(place, *channel, drive);
+        auto added = add_drive(channel, drive);
         if (added || added.error() == Error::not_found) continue;
-        log("{}: channel {} drive {}: {}", controller, place.number, drive,
-            channel->why().empty() ? error_text(added.error()) : channel->why());
+        log("{}: channel {} drive {}: {}", controller, channel.number, drive,
+            channel.why().empty() ? error_text(added.error()) : channel.why());
         if (added.error() == Error::timed_out) break;
     }
     return {};
@@ -730,13 +631,10 @@ constexpr uint8_t legacy_irqs[] = {14, 15};
 constexpr uint8_t native_mode[] = {0x01, 0x04};  // in the programming interface, by channel
 constexpr uint8_t can_master = 0x80;
 
-Place legacy_place(::Device& device, unsigned number)
+// The control block is at +206h, counted from +204h as in native mode.
+Window legacy_control(uint16_t port, const char* owner)
 {
-    // The control block at +206h, counted from +204h as in native mode.
-    auto port = legacy_ports[number];
-    return {&device, number, port_window(port, 8, device.name()),
-            port_window(static_cast<uint16_t>(port + 0x204), 4, device.name()),
-            legacy_irqs[number]};
+    return port_window(static_cast<uint16_t>(port + 0x204), 4, owner);
 }
 
 Result<void> attach_pci(::Device& device)
@@ -749,21 +647,20 @@ Result<void> attach_pci(::Device& device)
     device.describe("{04x}:{04x}, IDE{}", pci.vendor(), pci.product(),
                     engine ? ", bus master" : "");
     for (unsigned number : {0u, 1u}) {
-        Place place = legacy_place(device, number);
-        if (interface & native_mode[number]) {
-            auto command = device.bar(number * 2), control = device.bar(number * 2 + 1);
-            if (!command || !control) continue;  // the firmware has switched the channel off
-            place.command = command.value();
-            place.control = control.value();
-            place.irq = device.irq();
-        }
-        if (engine) {
-            place.has_bus_master = true;
-            place.bus_master = engine.value();
-            place.bus_master.base += number * 8;
-        }
-        auto attached = attach_channel(place);
-        if (!attached && attached.error() != Error::not_found) return attached;
+        bool native = interface & native_mode[number];
+        auto command =
+            native ? device.bar(number * 2) : port_window(legacy_ports[number], 8, device.name());
+        auto control = native ? device.bar(number * 2 + 1)
+                              : legacy_control(legacy_ports[number], device.name());
+        if (!command || !control) continue;  // the firmware has switched the channel off
+        auto* channel = TRY(make<Channel>(device, number, command.value(), control.value()));
+        auto attached = attach_channel(*channel, native ? device.irq() : legacy_irqs[number],
+                                       engine ? &engine.value() : nullptr);
+        if (attached.error() == Error::not_found)
+            delete channel;
+        else if (!attached)
+            return attached;
+        engine.value().base += 8;  // the second channel's
     }
     return {};
 }
@@ -784,9 +681,11 @@ Result<void> attach(::Device& device)
     if (device.is_pci()) return attach_pci(device);
     unsigned number = device.match().port == legacy_ports[1];
     if (taken_by_pci(::Device::root(), number)) return Error::not_found;
-    Place place = legacy_place(device, number);
-    place.number = 0;  // an ISA controller is one channel
-    return attach_channel(place);
+    auto* channel = TRY(make<Channel>(device, 0, device.ports(),
+                                      legacy_control(device.match().port, device.name())));
+    auto attached = attach_channel(*channel, device.irq(), nullptr);
+    if (attached.error() == Error::not_found) delete channel;
+    return attached;
 }
 
 constexpr Match matches[] = {pci_class(1, 1), isa(legacy_ports[0], 8, legacy_irqs[0]),

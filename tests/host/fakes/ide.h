@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A fake IDE channel with two drives and its bus master, which fails in the ways that it is told to.
-// It complains when the driver breaks the protocol: a command while BSY, data without DRQ.
+// A fake IDE channel with two drives and its bus master, which fails in the ways that it is told
+// to. It complains when the driver breaks the protocol: a command while BSY, data without DRQ.
 #pragma once
+#include <gtest/gtest.h>
 #include <deque>
 #include <map>
 #include "fakes/machine.h"
-#include <gtest/gtest.h>
 
 struct FakeDrive {
     bool present = true, atapi = false;
@@ -26,7 +26,7 @@ struct FakeDrive {
     bool short_transfer = false;      // ends after half the data
     bool stuck_data_request = false;  // DRQ stays after the last word
     bool device_fault = false;
-    int gone_after = -1;              // all ones after so many commands
+    int gone_after = -1;  // all ones after so many commands
 
     // ---- what the driver did
     std::vector<uint8_t> commands;
@@ -36,7 +36,8 @@ struct FakeDrive {
     {
         if (auto found = written.find(lba); found != written.end()) return found->second;
         std::vector<uint8_t> bytes(sector_bytes);
-        for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = uint8_t(lba * 7 + (lba >> 8) + i + i / 256);
+        for (size_t i = 0; i < bytes.size(); ++i)
+            bytes[i] = uint8_t(lba * 7 + (lba >> 8) + i + i / 256);
         return bytes;
     }
     std::vector<uint16_t> identify() const
@@ -134,8 +135,10 @@ public:
         if (offset == 0) return give_word(d, uint16_t(value));
         if (offset == 7) return command(d, uint8_t(value));
         if (status & 0x80) return;
-        if (offset == 6) device = uint8_t(value), selected = value >> 4 & 1;
-        else file[offset][1] = file[offset][0], file[offset][0] = uint8_t(value);
+        if (offset == 6)
+            device = uint8_t(value), selected = value >> 4 & 1;
+        else
+            file[offset][1] = file[offset][0], file[offset][0] = uint8_t(value);
     }
 
 private:
@@ -143,10 +146,7 @@ private:
     {
         return floating || (drives[selected].present && drives[selected].gone_after == 0);
     }
-    uint32_t read_control()
-    {
-        return all_ones() ? ~0u : drives[selected].present ? status : 0;
-    }
+    uint32_t read_control() { return all_ones() ? ~0u : drives[selected].present ? status : 0; }
     void write_control(uint32_t value)
     {
         if (value & 4 && !(device_control & 4)) {
@@ -183,23 +183,44 @@ private:
         block = 1;
         bool ext = false;
         switch (code) {
-            case 0x24: case 0x25: case 0x29: ext = true; [[fallthrough]];
-            case 0x20: case 0xc8: case 0xc4: is_read = true; break;
-            case 0x34: case 0x35: case 0x39: ext = true; [[fallthrough]];
-            case 0x30: case 0xca: case 0xc5: is_write = true; break;
+        case 0x24:
+        case 0x25:
+        case 0x29:
+            ext = true;
+            [[fallthrough]];
+        case 0x20:
+        case 0xc8:
+        case 0xc4:
+            is_read = true;
+            break;
+        case 0x34:
+        case 0x35:
+        case 0x39:
+            ext = true;
+            [[fallthrough]];
+        case 0x30:
+        case 0xca:
+        case 0xc5:
+            is_write = true;
+            break;
         }
         if (!is_read && !is_write) return;
         EXPECT_TRUE(!ext || d.lba48);
         is_dma = code == 0xc8 || code == 0xca || code == 0x25 || code == 0x35;
-        if (code == 0xc4 || code == 0xc5 || code == 0x29 || code == 0x39) block = multiple[selected];
+        if (code == 0xc4 || code == 0xc5 || code == 0x29 || code == 0x39)
+            block = multiple[selected];
         EXPECT_NE(block, 0u) << "READ MULTIPLE before SET MULTIPLE MODE";
         left = file[2][0] | (ext ? file[2][1] << 8 : 0);
         if (left == 0) left = ext ? 65536 : 256;
         total = left;
         lba = file[3][0] | file[4][0] << 8 | uint64_t(file[5][0]) << 16;
-        if (ext) lba |= uint64_t(file[3][1]) << 24 | uint64_t(file[4][1]) << 32 | uint64_t(file[5][1]) << 40;
-        else if (device & 0x40) lba |= uint64_t(device & 15) << 24;
-        else lba = from_chs(d);
+        if (ext)
+            lba |= uint64_t(file[3][1]) << 24 | uint64_t(file[4][1]) << 32 |
+                   uint64_t(file[5][1]) << 40;
+        else if (device & 0x40)
+            lba |= uint64_t(device & 15) << 24;
+        else
+            lba = from_chs(d);
         buffer.clear();
         if (is_write && !is_dma) want_data();
     }
@@ -231,25 +252,30 @@ private:
         if (is_read) return next_read(d);
         if (is_write) return next_write(d);
         switch (opcode) {
-            case 0xec:
-                if (d.atapi) file[4][0] = 0x14, file[5][0] = 0xeb;
-                return d.atapi ? end(4) : offer(d.identify(), d.short_transfer);
-            case 0xa1: return d.atapi ? offer(d.identify(), false) : end(4);
-            case 0xc6:
-                if (file[2][0] > d.multiple_limit) return end(4);
-                multiple[selected] = file[2][0];
-                return end();
-            case 0x91:
-                translated[selected] = file[2][0] == d.per_track && (device & 15u) + 1 == d.heads;
-                return end();
-            case 0xe7: case 0xea: return end(d.flushes ? 0 : 4);
-            default: return end(4);
+        case 0xec:
+            if (d.atapi) file[4][0] = 0x14, file[5][0] = 0xeb;
+            return d.atapi ? end(4) : offer(d.identify(), d.short_transfer);
+        case 0xa1:
+            return d.atapi ? offer(d.identify(), false) : end(4);
+        case 0xc6:
+            if (file[2][0] > d.multiple_limit) return end(4);
+            multiple[selected] = file[2][0];
+            return end();
+        case 0x91:
+            translated[selected] = file[2][0] == d.per_track && (device & 15u) + 1 == d.heads;
+            return end();
+        case 0xe7:
+        case 0xea:
+            return end(d.flushes ? 0 : 4);
+        default:
+            return end(4);
         }
     }
     void offer(const std::vector<uint16_t>& words, bool nothing)
     {
         if (nothing) return end();
-        for (uint16_t word : words) buffer.push_back(uint8_t(word)), buffer.push_back(uint8_t(word >> 8));
+        for (uint16_t word : words)
+            buffer.push_back(uint8_t(word)), buffer.push_back(uint8_t(word >> 8));
         status = 0x58, left = 0;
         interrupt();
     }
@@ -326,8 +352,11 @@ private:
             size = uint32_t(std::min<size_t>(size, bytes));
             auto* memory = reinterpret_cast<uint8_t*>(machine.at(address, size));
             ASSERT_TRUE(memory) << "DMA to what is not memory";
-            if (is_write) buffer.insert(buffer.end(), memory, memory + size);
-            else std::copy_n(buffer.begin(), size, memory), buffer.erase(buffer.begin(), buffer.begin() + size);
+            if (is_write)
+                buffer.insert(buffer.end(), memory, memory + size);
+            else
+                std::copy_n(buffer.begin(), size, memory),
+                    buffer.erase(buffer.begin(), buffer.begin() + size);
             bytes -= size;
         }
         EXPECT_EQ(bytes, 0u) << "the descriptor table is too short";
