@@ -29,9 +29,10 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
     disk.model = model_in(words);
     uint64_t lba48_blocks = le64(&words[100]);
     uint32_t lba28_blocks = std::min(le32(&words[60]), 1u << 28);
-    disk.lba = words[49] >> 9 & 1 && (lba28_blocks || lba48_blocks);
-    disk.lba48 = disk.lba && has(83, 10) && lba48_blocks;
-    disk.blocks = disk.lba48 ? lba48_blocks : lba28_blocks;
+    bool lba = words[49] >> 9 & 1;
+    disk.lba48 = lba && has(83, 10) && lba48_blocks;
+    disk.lba = disk.lba48 || (lba && lba28_blocks);
+    disk.blocks = disk.lba48 ? lba48_blocks : disk.lba ? lba28_blocks : 0;
     if (!disk.lba && words[3] <= 16 && words[6] <= 255) {
         disk.heads = static_cast<uint8_t>(words[3]);
         disk.sectors_per_track = static_cast<uint8_t>(words[6]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fakes/ide.h"
 #include <gmock/gmock.h>
+#include "block/ata.h"
 
 extern const Driver ide;
 
@@ -187,6 +188,18 @@ TEST_F(Ide, UsesNativeModeWhereTheInterfaceSaysSo)
     EXPECT_TRUE(machine.logged("ide1 at mainbus0 isa"));
 }
 
+TEST_F(Ide, UsesTheSecondChannelWhereTheFirstIsOff)
+{
+    pci_function(0x81);  // the first is in native mode, but without addresses
+    secondary.plug_in(0x170, 0x374);
+    machine.ports(0xc000, 16, master);
+    std::swap(primary.drives[0].present, secondary.drives[0].present);
+    drive = &secondary.drives[0];
+    EXPECT_TRUE(read(attach(), 5, 20));
+    EXPECT_EQ(drive->commands.back(), 0xc8);
+    EXPECT_TRUE(machine.logged("ata0 at ide0 channel 1"));
+}
+
 TEST_F(Ide, IgnoresInterruptsOfOthersOnItsLine)
 {
     attach_dma();
@@ -250,6 +263,28 @@ TEST_F(Ide, RefusesSectorsOfOddSizes)
     EXPECT_TRUE(machine.attach(ide));
     EXPECT_TRUE(machine.logged("ide0: <FAKE HARDDISK> has sectors of 520 bytes"));
     EXPECT_EQ(first_block_device(), nullptr);
+}
+
+TEST_F(Ide, BelievesNothingThatCannotBe)
+{
+    uint32_t seed = 1;
+    unsigned good = 0;
+    for (int n = 0; n < 20000; ++n) {
+        uint16_t words[256];
+        for (auto& word : words) word = uint16_t((seed = seed * 1664525 + 1013904223) >> 16);
+        if (n % 2) words[103] = 0, words[106] = 0;
+        if (n % 3 == 0) words[49] = 0, words[3] &= 31, words[6] &= 511;
+        auto id = AtaIdentity::from(words, "ide0");
+        if (!id) continue;
+        ++good;
+        auto& disk = id.value();
+        ASSERT_TRUE(disk.blocks > 0 && disk.blocks <= 1ull << 48);
+        ASSERT_TRUE(disk.block_bytes == 512 || disk.block_bytes == 4096);
+        ASSERT_TRUE(disk.lba48 || disk.blocks <= 1ull << 28);
+        ASSERT_TRUE(disk.lba || (disk.heads && disk.heads <= 16 && disk.sectors_per_track));
+        for (char c : disk.model.view()) ASSERT_TRUE(c >= ' ' && c <= '~');
+    }
+    EXPECT_GT(good, 5000u);
 }
 
 TEST_F(Ide, ReadsSectorsOf4096Bytes)
@@ -398,7 +433,7 @@ TEST_F(Ide, NamesTheErrorAndTriesThreeTimes)
     drive->bad[77] = 0x40;
     auto& device = attach_dma();
     EXPECT_EQ(read(device, 70, 20).error(), Error::device);
-    EXPECT_TRUE(machine.logged("wd0: read of block 70: UNC (status 51, error 40)"));
+    EXPECT_TRUE(machine.logged("wd0: read of blocks 70...89: UNC (status 51, error 40)"));
     EXPECT_EQ(primary.resets, 2u);
     EXPECT_TRUE(read(device, 78, 20));
     EXPECT_EQ(drive->commands.back(), 0xc8) << "the medium is to blame, not DMA";
@@ -424,7 +459,7 @@ TEST_F(Ide, ReportsADeviceFault)
     auto& device = attach_pio();
     drive->device_fault = true;
     EXPECT_EQ(read(device, 70, 20).error(), Error::device);
-    EXPECT_TRUE(machine.logged("wd0: read of block 70: device fault (status 70, error 00)"));
+    EXPECT_TRUE(machine.logged("wd0: read of blocks 70...89: device fault (status 70, error 00)"));
 }
 
 TEST_F(Ide, FallsBackToPioWhenTheBusMasterFails)
@@ -433,7 +468,7 @@ TEST_F(Ide, FallsBackToPioWhenTheBusMasterFails)
     drive->dma_error = true;
     EXPECT_TRUE(read(device, 70, 20));
     EXPECT_TRUE(write(device, 70, 20));
-    EXPECT_TRUE(machine.logged("wd0: read of block 70: DMA failed (bus master status 63)"));
+    EXPECT_TRUE(machine.logged("wd0: read of blocks 70...89: DMA failed (bus master status 63)"));
     EXPECT_EQ(
         std::count(machine.log.begin(), machine.log.end(), "wd0: DMA does not work, using PIO"), 1);
     EXPECT_EQ(primary.resets, 1u);
@@ -445,7 +480,7 @@ TEST_F(Ide, FallsBackToPioWhenDmaHangs)
     auto& device = attach_dma();
     drive->dma_hangs = true;
     EXPECT_TRUE(write(device, 70, 20));
-    EXPECT_TRUE(machine.logged("wd0: write of block 70: DMA does not end (status d0, 61)"));
+    EXPECT_TRUE(machine.logged("wd0: write of blocks 70...89: DMA does not end (status d0, 61)"));
     EXPECT_LE(took_us(), 10'100'000u);
     EXPECT_TRUE(read(device, 70, 20));
     EXPECT_LE(took_us(), 10'200'000u) << "the second request does not try DMA";
@@ -470,7 +505,7 @@ TEST_F(Ide, RefusesAShortTransfer)
         EXPECT_EQ(read(device, 0, 40).error(), Error::device);
         EXPECT_EQ(write(device, 0, 40).error(), Error::device);
     }
-    EXPECT_TRUE(machine.logged("read of block 0: DMA failed (bus master status 61)"));
+    EXPECT_TRUE(machine.logged("read of blocks 0...39: DMA failed (bus master status 61)"));
 }
 
 TEST_F(Ide, SaysThatATransferEndedEarly)
@@ -478,7 +513,7 @@ TEST_F(Ide, SaysThatATransferEndedEarly)
     auto& device = attach_pio();
     drive->short_transfer = true;
     EXPECT_EQ(read(device, 0, 40).error(), Error::device);
-    EXPECT_TRUE(machine.logged("wd0: read of block 0: it ended early (status 50)"));
+    EXPECT_TRUE(machine.logged("wd0: read of blocks 0...39: it ended early (status 50)"));
 }
 
 TEST_F(Ide, TakesNoMoreDataThanItAskedFor)
@@ -486,7 +521,7 @@ TEST_F(Ide, TakesNoMoreDataThanItAskedFor)
     auto& device = attach_pio();
     drive->stuck_data_request = true;
     EXPECT_EQ(read(device, 0, 40).error(), Error::device);
-    EXPECT_TRUE(machine.logged("wd0: read of block 0: it wants more data (status 58)"));
+    EXPECT_TRUE(machine.logged("wd0: read of blocks 0...39: it wants more data (status 58)"));
     drive->stuck_data_request = false;
     EXPECT_TRUE(read(device, 0, 40)) << "after a reset";
 }

@@ -3,12 +3,12 @@
 //
 // One command at a time per channel. Bus-master DMA goes straight to or from the caller's buffer;
 // what it cannot reach, and everything after it has failed once, goes by PIO, several sectors a
-// block. The interrupt only ends the rest between looks at the registers, so that a lost one costs
-// a tick. Supports: CHS, LBA28, LBA48, sectors of 512 and 4096 bytes, both channels and drives,
-// legacy and native mode.  Not: ATAPI (named only), setting transfer modes (the firmware's are
-// used), hot plug. Spec: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2 ("V1", "V2"); Programming
-// Interface for Bus Master IDE Controller 1.0 ("BM"); PCI IDE Controller Specification 1.0. Tested
-// on: the fake channel of tests/host/fakes/ide.h.
+// block. The interrupt only ends the rest between looks at the registers: a lost one costs a tick.
+// Supports: CHS, LBA28, LBA48, sectors of 512 and 4096 bytes, both channels and drives, legacy and
+// native mode.  Not: ATAPI (named only), setting transfer modes (the firmware's stay), hot plug.
+// Spec: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2 ("V1", "V2"); PCI IDE Controller Specification
+// 1.0; Programming Interface for Bus Master IDE Controller 1.0 ("BM").
+// Tested on: QEMU 7.2 pc (PIIX3) and isapc; the fake channel of tests/host/fakes/ide.h.
 #include <algorithm>
 #include <cstring>
 #include "block/ata.h"
@@ -104,7 +104,7 @@ constexpr Bits<command_block::Device> device_bits(unsigned drive)
            Device::Drive::of(static_cast<uint8_t>(drive));
 }
 
-static void name_errors(uint8_t error, Text<80>& text)
+void name_errors(uint8_t error, Text<80>& text)
 {
     static constexpr const char* names[8] = {"AMNF", "NM", "ABRT", "MCR",
                                              "IDNF", "MC", "UNC",  "ICRC"};
@@ -158,10 +158,17 @@ public:
         return {};
     }
 
-    // Two registers keep what is written if the drive is there, or the other one answers for it. A
-    // bus without drives floats, and a drive that still spins up takes nothing before BSY is off.
+    // Bit 0: drive 0, bit 1: drive 1. Two registers keep what is written if the drive is there, or
+    // the other one answers for it. A bus without drives floats, and a drive that still spins up
+    // takes nothing before BSY is off.
     unsigned drives_there()
     {
+        auto keeps_registers = [&] {
+            command_.write<command_block::SectorCount>(0x55);
+            command_.write<command_block::LbaLow>(0xaa);
+            return command_.read<command_block::SectorCount>() == 0x55 &&
+                   command_.read<command_block::LbaLow>() == 0xaa;
+        };
         unsigned there = 0;
         for (unsigned drive : {0u, 1u}) {
             command_.write(device_bits(drive));
@@ -191,13 +198,17 @@ public:
         return is_packet_device ? Error::unsupported : Error::not_found;
     }
 
-    Result<void> select(Bits<command_block::Device> device)
+    Result<void> select(Bits<command_block::Device> device)  // V2, 11.3: idle before and after
     {
         error_ = 0;
-        TRY(idle());
-        command_.write(device);
-        settle();
-        return idle();
+        for (bool selected : {false, true}) {
+            auto now = TRY(not_busy(ready_limit));
+            if (Status::DataRequest::in(now)) return check(Status::DataRequest::mask, false);
+            if (selected) break;
+            command_.write(device);
+            settle();
+        }
+        return {};
     }
 
     void command(uint8_t opcode) const
@@ -318,14 +329,6 @@ private:
         interrupted_ = true;
     }
 
-    bool keeps_registers() const
-    {
-        command_.write<command_block::SectorCount>(0x55);
-        command_.write<command_block::LbaLow>(0xaa);
-        return command_.read<command_block::SectorCount>() == 0x55 &&
-               command_.read<command_block::LbaLow>() == 0xaa;
-    }
-
     Result<uint8_t> not_busy(Duration limit, bool rest = true)
     {
         uint8_t now = all_ones;
@@ -356,13 +359,6 @@ private:
             Error::device,
             wants_data ? "it ended early (status {02x})" : "it wants more data (status {02x})",
             status);
-    }
-
-    Result<void> idle()
-    {
-        auto now = TRY(not_busy(ready_limit));
-        if (Status::DataRequest::in(now)) return check(Status::DataRequest::mask, false);
-        return {};
     }
 
     void move(std::span<std::byte> block, bool write) const
@@ -472,8 +468,7 @@ private:
             if (result) break;
             channel_.reset_before_next_command();
             if (attempts == 0) {
-                log("{}: {} of block {}: {}", name.view(), request.write ? "write" : "read",
-                    request.first, channel_.why());
+                log_failure(request);
                 blame_dma = by_dma && !(channel_.error_register() & medium);
             }
             if (result.error() == Error::gone) break;
@@ -484,6 +479,14 @@ private:
             log("{}: DMA does not work, using PIO", name.view());
         }
         return result;
+    }
+
+    void log_failure(const Request& request) const
+    {
+        Text<64> what(request.write ? "write" : "read");
+        what.print(" of block{} {}", request.count > 1 ? "s" : "", request.first);
+        if (request.count > 1) what.print("...{}", request.first + request.count - 1);
+        log("{}: {}: {}", name.view(), what.view(), channel_.why());
     }
 
     bool reachable_by_dma(Request& request) const
@@ -583,17 +586,18 @@ Result<void> add_drive(Channel& channel, unsigned drive)
 {
     uint16_t words[256];
     auto identified = channel.identify(drive, identify_device, words);
-    if (identified.error() == Error::not_found) return identified;
+    auto why = identified.error();
+    if (!identified && why != Error::not_found && why != Error::unsupported) {
+        TRY(channel.reset());
+        identified = channel.identify(drive, identify_device, words);
+    }
     if (identified.error() == Error::unsupported) {
         TRY(channel.identify(drive, identify_packet_device, words));
         ::Device* node = TRY(channel.add_node("atapi", drive));
         node->describe("<{}>, no driver", AtaIdentity::model_in(words).view());
         return {};
     }
-    if (!identified) {
-        TRY(channel.reset());
-        TRY(channel.identify(drive, identify_device, words));
-    }
+    if (!identified) return identified;
     auto identity = AtaIdentity::from(words, channel.controller.name());
     if (!identity) return Error::not_found;  // and said so
     Disk* disk = TRY(make<Disk>(channel, drive, identity.value()));
@@ -654,13 +658,14 @@ Result<void> attach_pci(::Device& device)
                               : legacy_control(legacy_ports[number], device.name());
         if (!command || !control) continue;  // the firmware has switched the channel off
         auto* channel = TRY(make<Channel>(device, number, command.value(), control.value()));
+        Window bus_master = engine.value();
+        bus_master.base += number * 8;
         auto attached = attach_channel(*channel, native ? device.irq() : legacy_irqs[number],
-                                       engine ? &engine.value() : nullptr);
+                                       engine ? &bus_master : nullptr);
         if (attached.error() == Error::not_found)
             delete channel;
         else if (!attached)
             return attached;
-        engine.value().base += 8;  // the second channel's
     }
     return {};
 }
