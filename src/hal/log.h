@@ -7,12 +7,12 @@
 namespace hal {
 
 void log_line(std::string_view line);  // without the newline
+void log_arguments(std::string_view format, std::span<const FormatArgument> arguments);
 
 template <class... Args> void log(std::string_view format, const Args&... args)
 {
-    Text<256> text;
-    text.print(format, args...);
-    log_line(text);
+    const FormatArgument arguments[] = {args..., ""};
+    log_arguments(format, {arguments, sizeof...(args)});
 }
 
 // Logs why, and passes the error on: return fail(Error::corrupt, "{}: inode {}: ...", name, n);

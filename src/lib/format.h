@@ -48,9 +48,8 @@ public:
 
     template <class... Args> Text& print(std::string_view format, const Args&... args)
     {
-        FormatArgument arguments[sizeof...(args) + 1] = {args..., ""};
-        length_ += format_to(std::span(data_).subspan(length_), format,
-                             std::span(arguments, sizeof...(args)));
+        const FormatArgument arguments[] = {args..., ""};
+        length_ += format_to({data_ + length_, N - length_}, format, {arguments, sizeof...(args)});
         return *this;
     }
     Text& append(std::string_view text)
