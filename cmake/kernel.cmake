@@ -23,4 +23,9 @@ target_compile_options(vesper PRIVATE ${flags}
 target_link_options(vesper PRIVATE -m32 -nostdlib -static -no-pie -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld
   -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments)
 target_link_libraries(vesper PRIVATE gcc)
+# The symbols go to a file of their own: `vesper` is what a boot loader reads.
+add_custom_command(TARGET vesper POST_BUILD
+  COMMAND objcopy --only-keep-debug vesper vesper.debug
+  COMMAND objcopy --strip-all --add-gnu-debuglink=vesper.debug vesper
+  WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
 set_target_properties(vesper PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld)

@@ -71,13 +71,13 @@ public:
     {
         auto value = window_.load<typename R::Raw>(R::offset);
         if (window_.traced) [[unlikely]]
-            trace(window_, "read", type_name<R>(), value);
+            trace_as<R>("read", value);
         return value;
     }
     template <class R> void write(typename R::Raw value) const
     {
         if (window_.traced) [[unlikely]]
-            trace(window_, "write", type_name<R>(), value);
+            trace_as<R>("write", value);
         window_.store<typename R::Raw>(R::offset, value);
     }
     // The named bits get their values; all other bits of the register are written as 0.
@@ -100,12 +100,12 @@ public:
     {
         window_.load_many(R::offset, into.data(), into.size());
         if (window_.traced) [[unlikely]]
-            trace(window_, "read many", type_name<R>(), into.size());
+            trace_as<R>("read many", into.size());
     }
     template <class R> void write_many(std::span<const typename R::Raw> from) const
     {
         if (window_.traced) [[unlikely]]
-            trace(window_, "write many", type_name<R>(), from.size());
+            trace_as<R>("write many", from.size());
         window_.store_many(R::offset, from.data(), from.size());
     }
     // Polls until the field has the value.
@@ -117,6 +117,12 @@ public:
     void traced(bool on) { window_.traced = on; }
 
 private:
+    // Apart from the code that accesses registers, which is many times repeated.
+    template <class R> [[gnu::noinline, gnu::cold]] void trace_as(const char* verb, std::size_t value) const
+    {
+        trace(window_, verb, type_name<R>(), value);
+    }
+
     Window window_;
 };
 
