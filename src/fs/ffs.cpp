@@ -470,6 +470,7 @@ Result<void> Inode::read_link(Text<fs::max_path>& target)
 {
     if (type != fs::NodeType::symlink) return Error::invalid;
     if (size > target.capacity()) return Error::too_large;
+    target.clear();
     // Before there was a limit in the superblock, a link without blocks was in the inode.
     bool is_short =
         size < volume_.short_link_limit || (volume_.short_link_limit == 0 && blocks_ == 0);
