@@ -492,7 +492,7 @@ Result<void> Inode::read_link(Text<fs::max_path>& target)
 
 // ---- directories
 
-// The record at an offset in a piece of a directory; it is inside the piece.
+// The record at an offset in a piece of a directory. It ends inside the piece.
 Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
 {
     const std::byte* raw = piece + at;
@@ -503,7 +503,8 @@ Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
         name_bytes = le16(raw + 6);
         record.type = 0;
     }
-    if (record.bytes < 8 || record.bytes % 4 || record.bytes > directory_piece - at ||
+    size_t left = directory_piece - at;  // at least 8: what is behind a record is a record
+    if (record.bytes < 8 || record.bytes % 4 || (record.bytes != left && record.bytes > left - 8) ||
         (record.inode && (name_bytes == 0 || name_bytes > record.bytes - 8u))) {
         return hal::fail(Error::corrupt,
                          "{}: ffs: directory {}: a record of {} bytes with a name of {}", device(),

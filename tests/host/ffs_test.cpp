@@ -545,6 +545,14 @@ TEST_P(FfsDamaged, SeesBrokenRecords)
     }
 }
 
+TEST_P(FfsDamaged, SeesRecordsThatLeaveNoRoomForAnother)
+{
+    size_t place = record_place(2, "a");
+    at<uint16_t>(place + 4) = uint16_t(508 - (place - block_place(2)));
+    ASSERT_EQ(mount(), Error{});
+    EXPECT_EQ(list("/").error(), Error::corrupt);
+}
+
 TEST_P(FfsDamaged, PassesOverWhatIsNotInUse)
 {
     for (uint32_t inode : {0u, 1u}) {  // removed, whiteout
