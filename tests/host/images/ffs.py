@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""FFS images: by makefs, and patched where makefs cannot make something (holes, the old formats)."""
+"""FFS images: by makefs, and patched where makefs cannot make something (holes, old formats)."""
 import os
 import shutil
 import struct
@@ -12,8 +12,8 @@ import tree  # noqa: E402
 
 MAGIC = {0x011954: 1, 0x19540119: 2}
 SUPERBLOCK = 8192  # where makefs puts it, in both versions
-# The blocks of the file "sparse" that are not holes; ffs_test.cpp computes the same. n is the number
-# of pointers in an indirect block.
+# The blocks of the file "sparse" that are not holes; ffs_test.cpp computes the same. n is the
+# number of pointers in an indirect block.
 SPARSE = [lambda n: 1, lambda n: 12 + 5, lambda n: 12 + n - 1, lambda n: 12 + n + 3 * n + 7,
           lambda n: 12 + n + n * n, lambda n: 12 + n + n * n + 2 * n * n + 4 * n + 9]
 
@@ -115,14 +115,14 @@ class Volume:
 def makefs(path: str, folder: str, version: int, bsize: int, fsize: int, *more: str,
            options: str = "") -> str:
     # Volumes that are just large enough sometimes are too small for makefs: hence the free inodes.
-    subprocess.run(["makefs", "-t", "ffs", "-f", "100", *more, "-o",
-                    f"version={version},bsize={bsize},fsize={fsize},minfree=0{options}", path, folder],
+    options = f"version={version},bsize={bsize},fsize={fsize},minfree=0{options}"
+    subprocess.run(["makefs", "-t", "ffs", "-f", "100", *more, "-o", options, path, folder],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return path
 
 
 def make_sparse(path: str) -> None:
-    """Makes the empty file "sparse" of an image one with holes and all levels of indirect blocks."""
+    """Gives an image's empty file "sparse" holes and all levels of indirect blocks."""
     volume = Volume(path)
     n = volume.bsize // volume.width
     inode = volume.find("sparse")
