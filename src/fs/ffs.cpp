@@ -191,7 +191,7 @@ public:
     unsigned block_shift = 0, fragment_shift = 0;
     unsigned index_shift = 0;  // log2 of the pointers in an indirect block
     uint64_t fragments = 0;
-    uint64_t free = 0;  // bytes
+    uint64_t free = 0;            // bytes
     size_t short_link_limit = 0;  // links shorter than this are in the inode
 
     // A piece of the indirect block that was used last.
