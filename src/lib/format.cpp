@@ -43,12 +43,14 @@ private:
     void put(const FormatArgument& argument, Spec spec)
     {
         char digits[24];
-        std::string_view text = argument.text_;
-        if (argument.kind_ == FormatArgument::Kind::character) {
-            digits[0] = static_cast<char>(argument.number_);
-            text = {digits, 1};
-        } else if (argument.kind_ == FormatArgument::Kind::number) {
-            text = number(argument, spec.base, digits);
+        std::string_view text;
+        switch (argument.kind_) {
+            case FormatArgument::Kind::text: text = {argument.text_.data, argument.text_.size}; break;
+            case FormatArgument::Kind::character:
+                digits[0] = static_cast<char>(argument.number_);
+                text = {digits, 1};
+                break;
+            default: text = number(argument, spec.base, digits);
         }
         size_t padding = spec.width > text.size() ? spec.width - text.size() : 0;
         for (size_t i = 0; !spec.left && i < padding; ++i) put(spec.fill);
@@ -63,7 +65,7 @@ private:
         auto small = static_cast<uint32_t>(n);
         do *--first = "0123456789abcdef"[small % base];
         while (small /= base);
-        if (argument.negative_) *--first = '-';
+        if (argument.kind_ == FormatArgument::Kind::negative) *--first = '-';
         return {first, static_cast<size_t>(digits + sizeof digits - first)};
     }
 

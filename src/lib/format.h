@@ -11,10 +11,16 @@
 
 class FormatArgument {
 public:
-    constexpr FormatArgument(std::string_view text) : kind_(Kind::text), text_(text) {}
-    constexpr FormatArgument(const char* text) : kind_(Kind::text), text_(text ? text : "(null)") {}
+    constexpr FormatArgument(std::string_view text)
+        : kind_(Kind::text), text_{text.data(), text.size()}
+    {
+    }
+    constexpr FormatArgument(const char* text)
+        : FormatArgument(std::string_view(text ? text : "(null)"))
+    {
+    }
     constexpr FormatArgument(char c) : kind_(Kind::character), number_(static_cast<uint8_t>(c)) {}
-    constexpr FormatArgument(bool b) : kind_(Kind::text), text_(b ? "true" : "false") {}
+    constexpr FormatArgument(bool b) : FormatArgument(b ? "true" : "false") {}
     FormatArgument(const void* p) : kind_(Kind::number), number_(reinterpret_cast<uintptr_t>(p)) {}
     template <std::unsigned_integral T>
     constexpr FormatArgument(T n) : kind_(Kind::number), number_(n)
@@ -22,18 +28,23 @@ public:
     }
     template <std::signed_integral T>
     constexpr FormatArgument(T n)
-        : kind_(Kind::number),
-          negative_(n < 0),
+        : kind_(n < 0 ? Kind::negative : Kind::number),
           number_(n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n))
     {
     }
 
 private:
     friend class Formatter;
-    enum class Kind : uint8_t { text, character, number } kind_;
-    bool negative_ = false;
-    uint64_t number_ = 0;
-    std::string_view text_;
+    // Small: the kernel makes many of them.
+    enum class Kind : uint32_t { text, character, number, negative } kind_;
+    struct Characters {
+        const char* data;
+        size_t size;
+    };
+    union {
+        uint64_t number_;
+        Characters text_;
+    };
 };
 
 // Writes to buffer, always leaves a final NUL, returns the length without it.
