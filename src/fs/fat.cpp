@@ -113,13 +113,12 @@ void append_short(Text<N>& text, std::span<const uint8_t> piece, bool lower)
 {
     size_t length = piece.size();
     while (length && piece[length - 1] == ' ') --length;
-    for (uint8_t c : piece.first(length)) {
-        if (c >= 0x80)
-            append_utf8(text, code_page_437[c - 0x80]);
-        else if (c < ' ' || c == '/')
-            text.append('_');
-        else
-            text.append(static_cast<char>(lower && c >= 'A' && c <= 'Z' ? c + 32 : c));
+    for (uint8_t byte : piece.first(length)) {
+        uint32_t c = byte >= 0x80 ? code_page_437[byte - 0x80] : byte;
+        bool has_lower =
+            (c >= 'A' && c <= 'Z') || (c >= U'À' && c <= U'Þ') || (c >= U'Α' && c <= U'Ω');
+        if (c < ' ' || c == '/') c = '_';
+        append_utf8(text, lower && has_lower ? c + ('a' - 'A') : c);
     }
 }
 
