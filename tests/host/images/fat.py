@@ -94,7 +94,8 @@ def make_pairs(image: str) -> None:
     with open(listing, encoding="utf-8") as file:
         text = file.read()
     with open(listing, "w", encoding="utf-8") as file:
-        file.write(text.replace(FACES, "😀"))
+        # mdir -b knows no lower case beyond ASCII; without -b it says ä, and so does Windows.
+        file.write(text.replace(FACES, "😀").replace("/Ä", "/ä"))
 
 
 def make_small(folder: str, files: str) -> None:
@@ -132,6 +133,8 @@ def main(folder: str) -> None:
             maker(image, os.path.join(temporary, name))
             describe(image)
         make_pairs(os.path.join(folder, "fat_names.img"))
+        with open(os.path.join(folder, "cp437.txt"), "w", encoding="utf-8") as file:
+            file.write(bytes(range(0x80, 0x100)).decode("cp437"))
         make_small(folder, os.path.join(temporary, "small"))
 
 
