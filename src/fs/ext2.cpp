@@ -365,14 +365,14 @@ private:
         std::string_view name;
     };
 
+    // Logs what is wrong with this inode.
     template <class... Args>
     Error damaged(std::string_view format, const Args&... args) const
     {
-        Text<160> what;
-        what.print(format, args...);
-        return hal::fail(Error::corrupt, "{}: {}: inode {}: {}", fs_.volume.device().name.view(),
-                         fs_.type, id, what.view());
+        FormatArgument arguments[] = {args..., ""};
+        return report(format, std::span<const FormatArgument>(arguments, sizeof...(args)));
     }
+    Error report(std::string_view format, std::span<const FormatArgument> arguments) const;
 
     Result<void> check(const Inode& inode) const;
     Result<void> find_inline_tail(uint64_t inode_offset, uint32_t extra_isize);
@@ -399,6 +399,14 @@ private:
     std::byte block_[60] = {};  // pointers, the root of the extents, or data
     Run run_;                   // what was mapped last
 };
+
+Error Ext2Node::report(std::string_view format, std::span<const FormatArgument> arguments) const
+{
+    char what[160];
+    format_to(what, format, arguments);
+    return hal::fail(Error::corrupt, "{}: {}: inode {}: {}", fs_.volume.device().name.view(),
+                     fs_.type, id, what);
+}
 
 fs::Node& Ext2::root()
 {

@@ -9,17 +9,27 @@ namespace fs {
 extern const FileSystemDriver ext2;
 }
 
+namespace {
+
+std::vector<char> load(const char* name)
+{
+    std::ifstream in(std::string(VESPER_IMAGES) + "/" + name, std::ios::binary);
+    std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
+    if (bytes.empty()) abort();  // the image was not made
+    return bytes;
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
-    static const std::vector<char> bases[] = {ImageDevice::load("ext2-fuzz.img").data,
-                                              ImageDevice::load("ext4-fuzz.img").data};
+    static const std::vector<char> bases[] = {load("ext2-fuzz.img"), load("ext4-fuzz.img")};
     if (size == 0) return 0;
     FakeMachine machine;
     ImageDevice disk(bases[*data++ & 1]);
     for (--size; size > 4;) {
         size_t offset = (le32(data) & 0xffffff) % disk.data.size();
-        size_t count =
-            std::min<size_t>({size_t{data[3]} & 15, size - 4, disk.data.size() - offset});
+        size_t count = std::min({size_t{data[3]} & 15, size - 4, disk.data.size() - offset});
         memcpy(disk.data.data() + offset, data + 4, count);
         data += 4 + count;
         size -= 4 + count;
