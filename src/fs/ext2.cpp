@@ -434,6 +434,7 @@ Result<void> Ext2::load_root()
 {
     root_ = TRY(node(Inode::root));
     if (root_->type == NodeType::directory) return {};
+    delete root_;  // the volume goes with it
     return hal::fail(Error::corrupt, "{}: {}: the root is not a directory",
                      volume.device().name.view(), type);
 }
