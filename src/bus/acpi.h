@@ -1,4 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What ACPI tables are needed for: switching the machine off, and starting it anew. Nothing is
+// looked at before one of these is called.
 #pragma once
 #include <cstdint>
 #include "hal/result.h"
-namespace acpi { inline void set_root(uint64_t) {} inline Result<void> power_off() { return Error::not_found; } inline Result<void> reset() { return Error::not_found; } }
+
+namespace acpi {
+
+// Where the loader says that the root pointer is. Its copy must outlive the call. 0, or an address
+// where there is none: it is searched where a BIOS puts it.
+void set_root(uint64_t rsdp);
+
+// Both return only on failure, with a line in the log. Errors: not_found (no ACPI, or not this of
+// it), corrupt, unsupported, timed_out (done, but the machine went on).
+Result<void> power_off();
+Result<void> reset();
+
+}  // namespace acpi
