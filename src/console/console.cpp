@@ -61,10 +61,12 @@ void look_for_new_outputs()
     TextOutput* output = last_output ? last_output->next : first_text_output();
     if (!output) return;
     apply_choice(first_text_output());
+    busy = true;
     for (; output; output = output->next) {
         last_output = output;
         if (output->enabled) replay_log(*output);
     }
+    busy = false;
 }
 
 void look_for_new_inputs()
