@@ -9,8 +9,8 @@
 namespace console {
 
 // `console=com0,pckbd0,vga` (names as published, or without their number): only these are used from
-// now on, also if they appear later. Where none of the outputs is named all are used, and likewise of
-// the inputs: a wrong name leaves nobody without a console. "" and "all" mean all.
+// now on, also if they appear later. Where none of the outputs is named all are used, and likewise
+// of the inputs: a wrong name leaves nobody without a console. "" and "all" mean all.
 void choose(std::string_view names);
 
 void write(std::string_view text);
@@ -29,8 +29,8 @@ void set_attribute(uint8_t attribute);
 void clear();
 void scroll(int lines);
 
-// The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too, so
-// that it works with interrupts off.
+// The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too,
+// so that it works with interrupts off.
 int poll_key();
 int wait_key();  // rests until there is one
 
