@@ -6,7 +6,7 @@ namespace monitor {
 
 void run(const BootInfo&)
 {
-    console::write("> ");
+    console::write("monitor> ");
     for (;;) console::put_char(static_cast<char>(console::wait_key()));
 }
 
