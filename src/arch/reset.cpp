@@ -21,7 +21,7 @@ struct ResetControl : Register<ResetControl, 0, uint8_t> {
 void cpu::reset()
 {
     cpu::disable_interrupts();
-    if (acpi::reset()) sleep(100_ms);
+    (void)acpi::reset();  // comes back only if there is no such register, or it does nothing
     Registers(port_window(0x60, 5, "reset")).write<KeyboardCommand>(KeyboardCommand::pulse_reset);
     sleep(100_ms);
     Registers control(port_window(0xcf9, 1, "reset"));

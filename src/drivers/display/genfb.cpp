@@ -177,4 +177,4 @@ constexpr Match matches[] = {loader_framebuffer()};
 
 }  // namespace
 
-extern const Driver genfb = {"genfb", matches, attach};
+extern const Driver genfb = {"genfb", matches, attach, true};
