@@ -22,6 +22,7 @@ class Loader:
     boot: str
     kernel: Path
     append: str = ""
+    mode: str = "text"  # of the screen: or "1024x768x32", as GRUB's gfxpayload
 
 
 def make_disk(disk: Path, *, fs: str, label: str, kexec: Path | None = None,
@@ -99,7 +100,8 @@ def make_core(loader: Loader, fs: str, label: str, work: Path) -> bytes:
     device = "hd0,netbsd1" if label == "bsd" else "hd0,msdos1"
     commands = work / "grub.cfg"
     commands.write_text("serial --unit=0 --speed=115200\nterminal_output console serial\n"
-                        f"root={device}\n{boot_command(loader)}\nboot\n")
+                        f"root={device}\n{boot_command(loader)}\n"
+                        f"gfxpayload={loader.mode}\nboot\n")  # after what the kernel's header asks
     modules = ["biosdisk", "part_msdos", "part_bsd", "serial", "terminal", "boot",
                {"ffs1": "ufs1", "ffs2": "ufs2", "ext2": "ext2", "ext4": "ext2"}.get(fs, "fat"),
                {"netbsd": "bsd"}.get(loader.boot, loader.boot)]

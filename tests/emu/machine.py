@@ -36,7 +36,7 @@ class Watched(qemu.SerialLine):
     def text(self) -> str:
         return self.output.decode("latin-1").replace("\r\n", "\n")
 
-    def see(self, pattern: bytes | str, seconds: float = 30) -> re.Match:
+    def see(self, pattern: bytes | str, seconds: float = 20) -> re.Match:
         """Waits until the serial port says it, after what was seen before; fails if it does not."""
         match = self.expect(pattern, seconds)
         assert match, f"not seen: {pattern!r}; after:\n{self.text()[-3000:]}"
@@ -107,7 +107,7 @@ class Machine(Watched, qemu.Emulator):
         self.screenshot(path)
         return Picture.from_ppm(path.read_bytes())
 
-    def ends(self, how: str, seconds: float = 30) -> None:
+    def ends(self, how: str, seconds: float = 20) -> None:
         """Waits until the machine is "off", or has had a "reset"."""
         ended = self.wait(seconds)
         assert ended == how, f"it is {ended or 'still on'}, not {how}:\n{self.text()[-3000:]}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From power-on to a payload that answers: protocols, file systems, labels, machines, CPUs, memory."""
+"""From power-on to a payload that answers, by every way there is."""
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,8 @@ def answers(machine: Machine) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_protocol_from_every_file_system(boot, protocol, fs):
     machine = boot(ECHO, "--boot", protocol, "--fs", fs)
-    name = {"multiboot": "Multiboot ", "multiboot2": "Multiboot 2", "pvh": "PVH", "netbsd": "NetBSD"}
+    name = {"multiboot": "Multiboot ", "multiboot2": "Multiboot 2", "pvh": "PVH",
+            "netbsd": "NetBSD"}
     machine.see(f"started by {name[protocol]}")
     machine.see(f"root on wd0p1: {fs}")
     echoes(machine)
