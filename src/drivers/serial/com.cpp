@@ -5,7 +5,7 @@
 // not go on costs it once: text is then dropped until it has. Input comes by interrupt or poll.
 // Supports: 16450, 16550, 16550A with its FIFOs, 115200 baud 8N1; on ISA and PCI (one port a card).
 // Not: 8250 (no Scratch register), flow control, modem lines.
-// Data sheet: National PC16550D (1995), section 8.  Tested on: QEMU isa-serial; PCI on a fake.
+// Data sheet: National PC16550D (1995), section 8.  Tested on: QEMU isa-serial, pci-serial.
 #include "console/terminal.h"
 #include "hal/driver.h"
 
