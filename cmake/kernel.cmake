@@ -10,18 +10,19 @@ file(GLOB sources CONFIGURE_DEPENDS
 
 add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cpp)
 target_include_directories(vesper PRIVATE src include)
-set(flags -m32 -march=i486 -mtune=generic -Os -g -ffreestanding -fno-pic -fno-pie
+set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
   -ffunction-sections -fdata-sections -freg-struct-return)
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   list(APPEND flags -mno-sse -mno-mmx -msoft-float -mstack-alignment=4)
 else()
-  list(APPEND flags -mgeneral-regs-only -mpreferred-stack-boundary=2 -flto=auto)
+  list(APPEND flags -mgeneral-regs-only -mpreferred-stack-boundary=2 -flto=auto
+    -fno-ipa-cp -fno-inline-functions-called-once)
 endif()
 target_compile_options(vesper PRIVATE ${flags}
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
 target_link_options(vesper PRIVATE ${flags} -m32 -nostdlib -static -no-pie -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld
-  -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments)
+  -Wl,--gc-sections -Wl,--build-id=none -Wl,-n -Wl,--no-warn-rwx-segments)
 target_link_libraries(vesper PRIVATE gcc)
 # The symbols go to a file of their own: `vesper` is what a boot loader reads.
 add_custom_command(TARGET vesper POST_BUILD
