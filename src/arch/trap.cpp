@@ -4,6 +4,7 @@
 #include "arch/cpu.h"
 #include "arch/machine.h"
 #include "arch/paging.h"
+#include "console/console.h"
 #include "hal/log.h"
 #include "lib/bytes.h"
 
@@ -138,6 +139,7 @@ void fault(const TrapFrame& frame)
     static constinit int depth = 0;
     if (++depth > 2) cpu::stop();  // the report itself faults
     last_fault = frame;
+    console::begin_anew();
     report(frame);
     depth = 0;
     if (current_call) leave_call();

@@ -25,6 +25,10 @@ constinit Text<64> chosen_names;
 constinit TextOutput* last_output = nullptr;
 constinit KeyInput* last_input = nullptr;
 
+// What write() and set_attribute() have left.
+constinit bool line_is_open = false;
+constinit uint8_t present_attribute = TextOutput::default_attribute;
+
 constinit volatile bool busy = false;      // a call is under way, and
 constinit Ring<char, 256> meanwhile = {};  // what put_char() was given since
 
@@ -144,6 +148,8 @@ void choose(std::string_view names)
 
 void write(std::string_view text)
 {
+    if (text.empty()) return;
+    line_is_open = text.back() != '\n';
     on_all([&](TextOutput& output) { output.write(text); });
 }
 
@@ -192,6 +198,7 @@ Result<void> move_cursor(unsigned column, unsigned row)
 
 void set_attribute(uint8_t attribute)
 {
+    present_attribute = attribute;
     on_all([&](TextOutput& output) { output.set_attribute(attribute); });
 }
 
@@ -203,6 +210,13 @@ void clear()
 void scroll(int lines)
 {
     on_all([&](TextOutput& output) { output.scroll(lines); });
+}
+
+void begin_anew()
+{
+    if (present_attribute != TextOutput::default_attribute)
+        set_attribute(TextOutput::default_attribute);
+    if (line_is_open) write("\n");
 }
 
 int poll_key()
@@ -233,6 +247,7 @@ void log(std::string_view line)
     look_for_new_outputs();  // they shall not see the line twice
     append_to_log(line);
     append_to_log("\n");
+    if (line_is_open) write("\n");
     on_all([&](TextOutput& output) {
         output.write(line);
         output.write("\n");
@@ -262,6 +277,8 @@ void reset_console()
     using namespace console;
     log_next = 0;
     log_wrapped = false;
+    line_is_open = false;
+    present_attribute = TextOutput::default_attribute;
     keys.clear();
     keys.dropped = lost_keys_told = 0;
     chosen_names.clear();

@@ -28,6 +28,8 @@ Result<void> move_cursor(unsigned column, unsigned row);
 void set_attribute(uint8_t attribute);
 void clear();
 void scroll(int lines);
+// What is written next begins a line, in the usual colours, whatever a payload has left.
+void begin_anew();
 
 // The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too,
 // so that it works with interrupts off.
