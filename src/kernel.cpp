@@ -79,7 +79,8 @@ extern "C" [[noreturn]] void kernel_main(uint32_t magic, uint32_t address, uint3
     say_hello();
     if (machine::init(boot_info)) {
         attach_devices();
-        if (kexec::mount_root(boot_info) && kexec::load(boot_info.kexec)) kexec::run(boot_info);
+        if (kexec::mount_root(boot_info) && kexec::load(boot_info.kexec))
+            kexec::run(boot_info.args.c_str());
     }
     monitor::run(boot_info);
 }

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "arch/machine.h"
 #include "arch/trap.h"
+#include "console/console.h"
 #include "hal/log.h"
 
 extern "C" uint8_t payload_stack_top[];
@@ -111,15 +112,16 @@ Result<void> load(std::string_view path)
     return {};
 }
 
-void run(const BootInfo& info)
+void run(const char* args)
 {
     if (!loaded_bytes) return hal::log("kexec: no payload is loaded");
     hal::log("kexec: {} bytes at 0x{x}", loaded_bytes, payload_range.start);
     uint32_t result = 0;
     auto stack_top = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(payload_stack_top));
-    const vesper* api = api::prepare(payload_range.image_end, payload_range.end, info.args.c_str());
+    const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
     bool returned = call_payload(payload_range.start, stack_top, api, result);
     api::clean_up();
+    console::begin_anew();
     if (returned) hal::log("kexec: the payload returned {} (0x{x})", static_cast<int32_t>(result), result);
     else hal::log("kexec: the payload has been ended");
 }

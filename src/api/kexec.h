@@ -18,7 +18,8 @@ Result<void> mount_root(const BootInfo& info);
 // has been logged.
 Result<void> load(std::string_view path);
 
-// Calls what load() has loaded, with the API. Comes back when it returns or faults; either has been reported.
-void run(const BootInfo& info);
+// Calls what load() has loaded, with the API. Comes back when it returns or faults; either has been
+// reported. The payload gets the pointer `args`.
+void run(const char* args);
 
 }  // namespace kexec
