@@ -15,7 +15,7 @@ from workbench.console import BUILD, Problem, Step, say, shown
 OFF, RESET, RETURNED, TIMED_OUT = 0, 3, 4, 124
 
 CALLED = rb"kexec: \d+ bytes at [^\n]*\n"  # the kernel's last line before the payload
-PROMPT = rb"\nmonitor> ?$"                 # when it has returned or failed, or did not start
+PROMPT = rb"\nvesper> ?$"                  # when it has returned or failed, or did not start
 QUIET_SECONDS = 1.0                        # at the prompt: nobody is going to type
 DEFAULT_LIMIT = 60                         # seconds, without a terminal
 LEAVE = b"\x01"                            # Control-A
