@@ -1,13 +1,136 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "monitor/monitor.h"
-#include "console/console.h"
+#include "arch/cpu.h"
+#include "arch/trap.h"
+#include "bus/acpi.h"
+#include "monitor/command.h"
+#include "monitor/line_editor.h"
 
 namespace monitor {
 
-void run(const BootInfo&)
+namespace {
+
+struct Command {
+    std::string_view name, arguments, summary;
+    Result<void> (*function)(Call& call);
+    std::string_view more;
+    bool has_width = false;
+};
+
+Result<void> help(Call& call);
+
+Result<void> dmesg(Call& call)
 {
-    console::write("monitor> ");
-    for (;;) console::put_char(static_cast<char>(console::wait_key()));
+    TRY(call.end());
+    auto [older, newer] = console::log_text();
+    console::write(older);
+    console::write(newer);
+    return {};
+}
+
+Result<void> reboot(Call& call)
+{
+    TRY(call.end());
+    cpu::reset();
+}
+
+Result<void> off(Call& call)
+{
+    TRY(call.end());
+    Error error = acpi::power_off().error();
+    return call.fail(error, "the machine cannot switch itself off: {}", error_text(error));
+}
+
+constexpr std::string_view of_width = "With .w it is 2 bytes, with .l 4; without, 1.";
+
+constexpr Command commands[] = {
+    {"help", "[COMMAND]", "all commands, or more about one", help,
+     "Numbers are decimal, or hexadecimal after 0x. An argument with spaces goes in \"\".\n"
+     "A key ends what is longer than the screen."},
+    {"devices", "", "devices, disks and partitions", devices,
+     "Each is below what it is attached to; dmesg and pci also have those without a driver."},
+    {"dmesg", "", "what the kernel has said since it was started", dmesg,
+     "The last 16 KiB of it are kept."},
+    {"mem", "", "what memory there is, and whose", mem,
+     "The payload's is contiguous; its physical address is 0xc0000000 less."},
+    {"ls", "[PATH]", "the files of a folder", ls, "Without PATH: of the root's."},
+    {"cat", "PATH", "what is in a file", cat, "What is not text is shown as a dot."},
+    {"peek", "ADDRESS [COUNT]", "memory, as numbers and as text", peek, of_width, true},
+    {"poke", "ADDRESS VALUE...", "change memory", poke, of_width, true},
+    {"in", "PORT", "read an I/O port", in, of_width, true},
+    {"out", "PORT VALUE", "write an I/O port", out, of_width, true},
+    {"pci", "[BUS:DEVICE.FUNCTION]", "the PCI functions, or the registers of one", pci,
+     "The registers are the 256 bytes of configuration space."},
+    {"run", "[PATH [ARGS...]]", "load the payload anew, and call it", run,
+     "Without PATH: the one of the boot (kexec=, else /kexec). Without ARGS: its args= too."},
+    {"reboot", "", "start the machine anew", reboot, "Nothing has to be written first."},
+    {"off", "", "switch the machine off", off, "ACPI does it, where there is such a thing."},
+};
+
+const Command* find(std::string_view name)
+{
+    for (const Command& command : commands) {
+        if (command.name == name) return &command;
+    }
+    return nullptr;
+}
+
+Text<48> usage(const Command& command)
+{
+    Text<48> text(command.name);
+    if (command.has_width) text.append("[.w|.l]");
+    if (!command.arguments.empty()) text.append(' ').append(command.arguments);
+    return text;
+}
+
+Result<void> help(Call& call)
+{
+    std::string_view name = call.word();
+    TRY(call.end());
+    if (name.empty()) {
+        for (const Command& command : commands)
+            print("  {-28} {}\n", usage(command).view(), command.summary);
+        return {};
+    }
+    const Command* command = find(name);
+    if (!command) return call.fail(Error::not_found, "{}: there is no such command", name);
+    print("{}: {}.\n{}\n", usage(*command).view(), command->summary, command->more);
+    return {};
+}
+
+bool has_suffix(const Command& command, std::string_view suffix)
+{
+    return suffix.empty() ||
+           (command.has_width && (suffix == "b" || suffix == "w" || suffix == "l"));
+}
+
+uint32_t execute(void* argument)
+{
+    auto& call = *static_cast<Call*>(argument);
+    const Command* command = find(call.name());
+    if (!command)
+        print("{}: there is no such command; help lists them\n", call.name());
+    else if (!has_suffix(*command, call.suffix()))
+        print("{}.{}: it is {}\n", call.name(), call.suffix(), usage(*command).view());
+    else
+        (void)command->function(call);  // it has said what went wrong
+    return 0;
+}
+
+constinit LineEditor editor;
+
+}  // namespace
+
+void run(const BootInfo& info)
+{
+    console::begin_anew();
+    console::write("This is the monitor. Type help for its commands.\n");
+    for (;;) {
+        console::begin_anew();
+        Call call(info, editor.read("vesper> "));
+        uint32_t result;
+        if (!call.name().empty()) call_protected(execute, &call, result);
+    }
 }
 
 }  // namespace monitor

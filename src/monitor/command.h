@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a command of the monitor is: a function that gets a Call, and an entry in monitor.cpp's
+// table.
+#pragma once
+#include <cstdint>
+#include <string_view>
+#include "boot/boot_info.h"
+#include "console/console.h"
+#include "hal/result.h"
+#include "hal/window.h"
+
+namespace monitor {
+
+// Commands show what they have to say; nothing of it goes into the log.
+template <class... Args>
+void print(std::string_view format, const Args&... args)
+{
+    Text<256> text;
+    console::write(text.print(format, args...));
+}
+
+// One line that the operator has typed: "peek.l 0x100 4".
+class Call {
+public:
+    Call(const BootInfo& info, std::string_view line);
+
+    const BootInfo& info() const { return info_; }
+    std::string_view name() const { return name_; }      // "peek"
+    std::string_view suffix() const { return suffix_; }  // "l"
+    unsigned width() const { return suffix_ == "l" ? 4 : suffix_ == "w" ? 2 : 1; }
+
+    // The next argument, "" if there is none. In quotation marks it may contain spaces.
+    std::string_view word();
+    std::string_view rest();  // all that has not been taken
+    // The next argument, in decimal or 0x hexadecimal. Errors: invalid, reported.
+    Result<uint32_t> number(const char* what, uint32_t largest = ~0u);
+    Result<uint32_t> number_or(uint32_t otherwise, const char* what);
+    // Errors: invalid (there is another argument), reported.
+    Result<void> end();
+
+    // Shows "peek: why", and passes the error on.
+    template <class... Args>
+    Error fail(Error error, std::string_view format, const Args&... args) const
+    {
+        print("{}: ", name_);
+        print(format, args...);
+        console::write("\n");
+        return error;
+    }
+
+    // Asked after each row of what may be long: whether the operator has pressed a key meanwhile.
+    // What was typed ahead does not count until a screen is full.
+    bool stopped();
+
+private:
+    const BootInfo& info_;
+    std::string_view name_, suffix_, rest_;
+    unsigned rows_ = 0;
+};
+
+// Decimal, or hexadecimal after 0x. Errors: invalid, too_large.
+Result<uint32_t> parse_number(std::string_view text, uint32_t largest);
+
+// One access of 1, 2 or 4 bytes.
+uint32_t load(const hal::Window& window, unsigned width);
+void store(const hal::Window& window, unsigned width, uint32_t value);
+
+// A row of a dump: up to 16 bytes, as numbers of a width and as text.
+void print_row(uint32_t address, std::span<const uint8_t> bytes, unsigned width);
+
+// Text from outside: what could control a terminal is shown as '.'.
+void print_text(std::string_view text);
+
+// The commands. Their errors have been shown.
+Result<void> devices(Call& call);  // hardware.cpp
+Result<void> in(Call& call);
+Result<void> out(Call& call);
+Result<void> pci(Call& call);
+Result<void> mem(Call& call);  // memory.cpp
+Result<void> peek(Call& call);
+Result<void> poke(Call& call);
+Result<void> ls(Call& call);  // files.cpp
+Result<void> cat(Call& call);
+Result<void> run(Call& call);
+
+}  // namespace monitor

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ls, cat, run.
+#include "api/kexec.h"
+#include "monitor/command.h"
+
+namespace monitor {
+
+namespace {
+
+Result<fs::Node*> look_up(const Call& call, std::string_view path)
+{
+    if (!kexec::root()) return call.fail(Error::not_found, "there is no root file system");
+    auto node = fs::look_up(*kexec::root(), path);
+    if (!node) return call.fail(node.error(), "{}: {}", path, error_text(node.error()));
+    return node;
+}
+
+void print_entry(const fs::Node& node, std::string_view name)
+{
+    using fs::NodeType;
+    if (node.type == NodeType::file)
+        print("{10}  ", node.size);
+    else
+        print("{10}  ", node.type == NodeType::directory ? "folder"
+                        : node.type == NodeType::symlink ? "link"
+                                                         : "special");
+    print_text(name);
+    print("\n");
+}
+
+Result<void> list(Call& call, fs::Node& folder, std::string_view path)
+{
+    fs::DirectoryEntry entry;
+    for (uint64_t position = 0;;) {
+        auto more = folder.next_entry(position, entry);
+        if (!more) return call.fail(more.error(), "{}: {}", path, error_text(more.error()));
+        if (!more.value()) return {};
+        auto node = folder.find(entry.name);
+        if (!node)
+            call.fail(node.error(), "{}: {}", entry.name.view(), error_text(node.error()));
+        else if (node.value())
+            print_entry(*node.value(), entry.name);
+        if (call.stopped()) return {};
+    }
+}
+
+}  // namespace
+
+Result<void> ls(Call& call)
+{
+    std::string_view path = call.word();
+    TRY(call.end());
+    if (path.empty()) path = "/";
+    fs::Node* node = TRY(look_up(call, path));
+    if (node->type == fs::NodeType::directory) return list(call, *node, path);
+    print_entry(*node, path);
+    return {};
+}
+
+Result<void> cat(Call& call)
+{
+    std::string_view path = call.word();
+    if (path.empty()) return call.fail(Error::invalid, "PATH is missing");
+    TRY(call.end());
+    fs::Node* node = TRY(look_up(call, path));
+    if (node->type != fs::NodeType::file)
+        return call.fail(Error::is_directory, "{}: not a plain file", path);
+    char row[80] = {'\n'};
+    size_t count = 1;
+    for (uint64_t offset = 0; offset < node->size && !call.stopped(); offset += count) {
+        auto read = node->read(offset, std::as_writable_bytes(std::span(row)));
+        if (!read) return call.fail(read.error(), "{}: {}", path, error_text(read.error()));
+        if (read.value() == 0) break;
+        count = read.value();
+        print_text({row, count});
+    }
+    if (row[count - 1] != '\n') print("\n");
+    return {};
+}
+
+Result<void> run(Call& call)
+{
+    static constinit Text<1024> args;  // the payload keeps a pointer to it
+    std::string_view path = call.word();
+    if (path.empty()) path = call.info().kexec;
+    args.clear();
+    args.append(call.rest().empty() ? call.info().args.view() : call.rest());
+    if (!kexec::root()) TRY(kexec::mount_root(call.info()));
+    TRY(kexec::load(path));
+    kexec::run(args.c_str());
+    return {};
+}
+
+}  // namespace monitor
