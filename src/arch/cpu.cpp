@@ -79,7 +79,9 @@ void load_own_tables()
             code_selector),
         "r"(static_cast<uint32_t>(data_selector))
         : "memory");
-    gdt[main_task / 8] = task_descriptor(main_state);  // no longer busy
+    // Neither is busy: a double fault's task is left without a return, and must not stay so.
+    gdt[main_task / 8] = task_descriptor(main_state);
+    gdt[fault_task / 8] = task_descriptor(fault_state);
     asm volatile("ltr %w0" ::"r"(main_task));
 }
 
@@ -133,7 +135,6 @@ static void init_double_fault_task()
     fault_state.cs = code_selector;
     fault_state.ds = fault_state.es = fault_state.fs = fault_state.gs = fault_state.ss = data_selector;
     fault_state.io_map = main_state.io_map = sizeof(TaskState);
-    gdt[fault_task / 8] = task_descriptor(fault_state);
     idt[8] = {0, fault_task, 0, task_gate, 0};
 }
 
