@@ -46,6 +46,12 @@ class Watched(qemu.SerialLine):
         """Types on the serial line."""
         self.send(text.replace("\n", "\r").encode("latin-1"))
 
+    def ask(self, command: str, seconds: float = 20) -> str:
+        """What the monitor, which is at its prompt, has to say to a command."""
+        self.type(command + "\n")
+        said = self.see(rb"\r(?:\n(.*)\r)?" + PROMPT, seconds)[1] or b""
+        return said.decode("latin-1").replace("\r\n", "\n")
+
 
 class Machine(Watched, qemu.Emulator):
     work: Path
