@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command line of ./vesper."""
 import argparse
+import ast
 import runpy
-import sys
 
 from workbench import image, qemu
 from workbench.console import ROOT, Problem, say
@@ -46,7 +46,7 @@ HELP = """\
       Runs all tests, or those whose names contain FILTER. --quick: fuzzers run over their corpus
       only, and the emulator tests without those marked slow. The last line is `N passed, N failed`.
 
-  bench NAME ...            runs bench/NAME.py, for example `./vesper bench boot`
+  bench [NAME ...]          runs bench/NAME.py, for example `./vesper bench boot`; or lists them
   clean                     removes build/, where everything lies that was made
   help                      shows this
 """
@@ -127,13 +127,13 @@ def dispatch(words: list[str]) -> int:
 
 def bench(words: list[str]) -> int:
     scripts = {path.stem: path for path in sorted((ROOT / "bench").glob("*.py"))}
-    if not words or words[0] not in scripts:
-        raise Problem("which benchmark?", f"There are: {', '.join(scripts) or 'none'}.", code=2)
-    sys.path.insert(0, str(ROOT / "bench"))
-    script = runpy.run_path(str(scripts[words[0]]))
-    if "main" not in script:
-        raise Problem(f"bench/{words[0]}.py has no main()")
-    return script["main"](words[1:]) or 0
+    if not words:
+        for name, path in scripts.items():
+            print(f"{name:10}{ast.get_docstring(ast.parse(path.read_text())).splitlines()[0]}")
+        return 0
+    if words[0] not in scripts:
+        raise Problem("which benchmark?", f"There are: {', '.join(scripts)}.", code=2)
+    return runpy.run_path(str(scripts[words[0]]))["main"](words[1:])
 
 
 def main(words: list[str]) -> int:

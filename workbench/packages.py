@@ -36,6 +36,7 @@ EVIDENCE = {
     "qemu-system-gui": "/usr/lib/*/qemu/ui-gtk.so",
     "qemu-system-x86": "qemu-system-i386",
     "seabios": "/usr/share/seabios/bios.bin",
+    "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
 }
 
 BUILD = ("g++-multilib", "cmake", "ninja-build")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The benchmarks' instruments. What they measure is nobody's business here."""
+import pytest
+from bench.kit import counter, elf, memory, peers, profile
+from test_workbench import vesper
+from workbench import build
+
+
+def test_bench_lists_the_benchmarks():
+    result = vesper("bench")
+    assert result.returncode == 0
+    assert "boot" in result.stdout
+
+
+def test_an_unknown_row_is_told_the_known_ones():
+    result = vesper("bench", "boot", "vesper-windows")
+    assert result.returncode == 2
+    assert "vesper-multiboot-ffs2" in result.stderr
+
+
+def test_counts_from_reset_are_the_same_every_time():
+    """With no disk there is nothing that the host could do sooner or later."""
+    start = peers.direct()
+    first, second = (counter.pass_once(start.pc, start.entry, 60) for _ in range(2))
+    assert first.instructions == 0  # the first instruction is the marker
+    assert first.reset_instructions == second.reset_instructions
+    assert first.reset_instructions > 1_000_000  # the BIOS
+
+
+def test_a_kernel_is_counted_from_its_entry_to_the_payload():
+    start = peers.vesper("multiboot", "ffs2")
+    passage = counter.pass_once(start.pc, start.entry, start.seconds)
+    assert 10_000 < passage.instructions < passage.reset_instructions
+    assert 0 < passage.seconds < passage.reset_seconds
+    timed = counter.pass_once(start.pc, start.entry, start.seconds, counted=False)
+    assert timed.instructions == 0 and timed.seconds > 0
+
+    functions = profile.functions(start, build.kernel())
+    assert functions["kernel_main"] > 0
+    assert functions.total() == pytest.approx(passage.instructions, rel=0.3)  # disks vary
+
+
+def test_memory_is_counted_in_pages_written():
+    vesper_start, direct = peers.vesper("multiboot", "ffs2"), peers.direct()
+    used = memory.used(vesper_start, direct, 32)
+    loaded = sum(part.memory_bytes for part in elf.segments(vesper_start.pc.kernel))
+    assert loaded < used.written < used.memory
+    assert used.withheld > 0x330000  # from 1 MiB to the payload
