@@ -9,7 +9,7 @@ LIMIT = 512 << 20  # RAM from KEXECADDR on is mapped once, for 512 MiB
 FLAGS = ("-m32", "-march=i486", "-mpreferred-stack-boundary=2", "-Os", "-g", "-Wall",
          "-ffreestanding", "-fno-pic", "-no-pie", "-fno-stack-protector",
          "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections",
-         f"-I{ROOT / 'include'}")
+         f"-I{ROOT / 'include'}", f"-I{ROOT / 'sdk'}")
 LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none",
         "-Wl,--no-warn-rwx-segments", "-Wl,-T", ROOT / "sdk/payload.ld", ROOT / "sdk/start.S",
         ROOT / "sdk/memory.c")
