@@ -7,7 +7,6 @@
 #include "arch/paging.h"
 #include "block/partitions.h"
 #include "boot/boot_info.h"
-#include "bus/acpi.h"
 #include "config.h"
 #include "console/console.h"
 #include "hal/log.h"
@@ -30,7 +29,7 @@ static void read_boot_info(uint32_t magic, uint32_t address)
     if (boot_info.has_acpi_root)
         boot_info.acpi_root_address =
             reinterpret_cast<uintptr_t>(boot_info.acpi_root) - paging::high_map;
-    acpi::set_root(boot_info.acpi_root_address);
+    loader_acpi_root = boot_info.acpi_root_address;
     api::set_boot_info(boot_info);
 }
 

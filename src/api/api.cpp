@@ -6,7 +6,7 @@
 #include "api/kexec.h"
 #include "arch/cpu.h"
 #include "arch/paging.h"
-#include "bus/acpi.h"
+#include "arch/power.h"
 #include "console/console.h"
 #include "hal/log.h"
 #include "hal/time.h"
@@ -275,8 +275,8 @@ int api_memory_module(uint32_t index, void** start, uint32_t* bytes, const char*
 
 // ---- power
 
-int api_power_reboot() { cpu::reset(); }
-int api_power_off() { return code(acpi::power_off()); }
+int api_power_reboot() { power::reset(); }
+int api_power_off() { return code(power::off()); }
 
 // ---- debug
 

@@ -56,7 +56,6 @@ inline uint64_t read_msr(uint32_t index)
     return value;
 }
 
-[[noreturn]] void reset();  // by every means there is
 [[noreturn]] void stop();   // halts for ever
 
 }  // namespace cpu

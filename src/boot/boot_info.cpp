@@ -9,6 +9,8 @@
 #include <cstring>
 #include "lib/bytes.h"
 
+constinit uint64_t loader_acpi_root = 0;
+
 namespace {
 
 class Reader {

@@ -54,6 +54,9 @@ struct BootInfo {
     uint64_t ram_end(uint64_t start) const;
 };
 
+// BootInfo's acpi_root_address, for whoever looks at the tables; 0 if the loader does not say.
+extern uint64_t loader_acpi_root;
+
 // The loader's memory. at() gives null where there cannot be any: then the information is damaged.
 class LoaderMemory {
 public:

@@ -8,6 +8,8 @@
 // registers in I/O ports and memory, reset also in PCI configuration space. Not: hardware-reduced
 // ACPI, tables above 4 GiB.  Tested on: QEMU pc, q35.
 #include "bus/acpi.h"
+#include "boot/boot_info.h"
+#include "config.h"
 #include "hal/log.h"
 #include "hal/pci.h"
 #include "hal/reg.h"
@@ -360,3 +362,23 @@ Result<void> acpi::reset()
     sleep(100_ms);
     return fail(Error::timed_out, "acpi: the reset register does not reset the machine");
 }
+
+namespace {
+
+class Control final : public PowerControl {
+public:
+    Result<void> off() override { return acpi::power_off(); }
+    Result<void> reset() override { return acpi::reset(); }
+};
+constinit Control control;
+
+// The tables are looked at when somebody asks: reading them takes longer than the rest of a boot.
+void scan(Device&, std::span<const Driver* const>)
+{
+    acpi::set_root(loader_acpi_root);
+    publish(control, "acpi");
+}
+
+}  // namespace
+
+extern const BusDriver acpi_bus = {"acpi", scan};

@@ -33,6 +33,7 @@ constinit List<BlockDevice> block_devices;
 constinit List<TextOutput> text_outputs;
 constinit List<KeyInput> key_inputs;
 constinit List<CalendarClock> calendar_clocks;
+constinit List<PowerControl> power_controls;
 
 }  // namespace
 
@@ -41,10 +42,12 @@ void publish_as(BlockDevice& device, std::string_view name) { block_devices.add(
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
 void publish(KeyInput& input, std::string_view kind) { key_inputs.add(input, kind); }
 void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }
+void publish(PowerControl& control, std::string_view kind) { power_controls.add(control, kind); }
 BlockDevice* first_block_device() { return block_devices.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
 KeyInput* first_key_input() { return key_inputs.first; }
 CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
+PowerControl* first_power_control() { return power_controls.first; }
 
 BlockDevice* find_block_device(std::string_view name)
 {
@@ -68,4 +71,5 @@ void reset_registry()
     text_outputs.first = nullptr;
     key_inputs.first = nullptr;
     calendar_clocks.first = nullptr;
+    power_controls.first = nullptr;
 }

@@ -118,14 +118,31 @@ protected:
     ~CalendarClock() = default;
 };
 
+// What can switch the machine off, or start it anew. Both return only on failure, with a line in the
+// log. Errors: not_found (not with this machine), corrupt, unsupported, timed_out (done, but the
+// machine went on).
+class PowerControl {
+public:
+    virtual Result<void> off() = 0;
+    virtual Result<void> reset() = 0;
+
+    Text<16> name;
+    PowerControl* next = nullptr;
+
+protected:
+    ~PowerControl() = default;
+};
+
 // The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
 void publish(TextOutput& output, std::string_view kind);
 void publish(KeyInput& input, std::string_view kind);
 void publish(CalendarClock& clock, std::string_view kind);
+void publish(PowerControl& control, std::string_view kind);
 BlockDevice* first_block_device();
 TextOutput* first_text_output();
 KeyInput* first_key_input();
 CalendarClock* first_calendar_clock();
+PowerControl* first_power_control();
 BlockDevice* find_block_device(std::string_view name);  // null if there is none

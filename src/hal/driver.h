@@ -67,7 +67,7 @@ public:
     // ports above 64 Ki), gone.
     const hal::PciFunction& pci() const { return pci_; }
     Result<hal::Window> bar(unsigned bar);
-    bool is_pci() const { return pci_.present(); }
+    [[gnu::always_inline]] bool is_pci() const { return config_has_pci && pci_.present(); }
     // The frame buffer, if this is what the loader handed over; else null.
     const Framebuffer* framebuffer() const { return framebuffer_; }
 

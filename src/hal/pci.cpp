@@ -7,7 +7,7 @@ namespace hal {
 static constinit PciPorts ports;
 static constinit bool detected = false;
 
-unsigned pci_mechanism()
+unsigned detect_pci_mechanism()
 {
     if (!detected) ports.detect();
     detected = true;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include "hal/result.h"
 
+extern const bool config_has_pci;  // of the configuration: false leaves out all that is PCI's
+
 namespace hal {
 
 class PciFunction {
@@ -54,6 +56,10 @@ private:
 };
 
 // Which of the two mechanisms the chip set has; 0 if the machine has no PCI.
-unsigned pci_mechanism();
+unsigned detect_pci_mechanism();
+[[gnu::always_inline]] inline unsigned pci_mechanism()
+{
+    return config_has_pci ? detect_pci_mechanism() : 0;
+}
 
 }  // namespace hal

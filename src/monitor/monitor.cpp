@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "monitor/monitor.h"
-#include "arch/cpu.h"
+#include "arch/power.h"
 #include "arch/trap.h"
-#include "bus/acpi.h"
 #include "monitor/command.h"
 #include "monitor/line_editor.h"
 
@@ -31,13 +30,13 @@ Result<void> dmesg(Call& call)
 Result<void> reboot(Call& call)
 {
     TRY(call.end());
-    cpu::reset();
+    power::reset();
 }
 
 Result<void> off(Call& call)
 {
     TRY(call.end());
-    Error error = acpi::power_off().error();
+    Error error = power::off().error();
     return call.fail(error, "the machine cannot switch itself off: {}", error_text(error));
 }
 

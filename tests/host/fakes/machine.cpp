@@ -169,7 +169,7 @@ void PciFunction::write_config(unsigned offset, unsigned bytes, uint32_t value) 
     auto found = fake_machine->functions.find(key_of(bus_, device_, function_));
     if (found != fake_machine->functions.end()) memcpy(&found->second.at(offset), &value, bytes);
 }
-unsigned pci_mechanism() { return fake_machine->functions.empty() ? 0 : 1; }
+unsigned detect_pci_mechanism() { return fake_machine->functions.empty() ? 0 : 1; }
 
 }  // namespace hal
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Starting the machine anew, by whatever works: ACPI's reset register, the keyboard controller's reset line, the chip
+// Switching off is the firmware's business. Starting anew goes by whatever works: ACPI's reset register, the keyboard controller's reset line, the chip
 // set's reset control register (Intel ICH, 13.7.5), and at last an exception that the CPU cannot handle.
+#include "arch/power.h"
 #include "arch/cpu.h"
-#include "bus/acpi.h"
+#include "hal/classes.h"
 #include "hal/reg.h"
 
 namespace {
@@ -18,10 +19,19 @@ struct ResetControl : Register<ResetControl, 0, uint8_t> {
 
 }  // namespace
 
-void cpu::reset()
+Result<void> power::off()
+{
+    Error error = Error::not_found;
+    for (PowerControl* control = first_power_control(); control; control = control->next)
+        error = control->off().error();
+    return error;
+}
+
+void power::reset()
 {
     cpu::disable_interrupts();
-    (void)acpi::reset();  // comes back only if there is no such register, or it does nothing
+    for (PowerControl* control = first_power_control(); control; control = control->next)
+        (void)control->reset();  // has failed if it comes back
     Registers(port_window(0x60, 5, "reset")).write<KeyboardCommand>(KeyboardCommand::pulse_reset);
     sleep(100_ms);
     Registers control(port_window(0xcf9, 1, "reset"));

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include "hal/result.h"
+
+namespace power {
+
+// Switches the machine off. Returns only on failure. Errors: not_found (nothing here can do it), and
+// those of PowerControl::off().
+Result<void> off();
+
+[[noreturn]] void reset();  // by every means there is
+
+}  // namespace power
