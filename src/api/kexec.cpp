@@ -49,9 +49,12 @@ Result<void> mount_named(std::string_view name)
     return {};
 }
 
+// Without a payload the first file system is the root all the same: the operator may look around.
 Result<void> find_root(std::string_view path)
 {
     unsigned volumes = 0;
+    BlockDevice* first_device = nullptr;
+    fs::FileSystem* first = nullptr;
     for (BlockDevice* device = first_block_device(); device; device = device->next) {
         if (has_partitions(*device)) continue;
         auto mounted = fs::mount(*device);
@@ -60,7 +63,7 @@ Result<void> find_root(std::string_view path)
                 hal::log("{}: {}", device->name.view(), error_text(mounted.error()));
             continue;
         }
-        ++volumes;
+        if (volumes++ == 0) first_device = device, first = mounted.value();
         auto file = fs::look_up(*mounted.value(), path);
         if (file && file.value()->type == fs::NodeType::file) {
             use_root(*device, *mounted.value());
@@ -70,9 +73,12 @@ Result<void> find_root(std::string_view path)
             hal::log("{}: {}: {}", device->name.view(), path, error_text(file.error()));
     }
     if (!first_block_device()) return hal::fail(Error::not_found, "no root: no disk was found");
-    if (!volumes)
-        return hal::fail(Error::not_found, "no root: no disk has a file system that this kernel knows");
-    return hal::fail(Error::not_found, "no root: {} is on none of the {} file systems", path, volumes);
+    if (!first)
+        return hal::fail(Error::not_found,
+                         "no root: no disk has a file system that this kernel can read");
+    hal::log("{} is on none of the {} file systems", path, volumes);
+    use_root(*first_device, *first);
+    return Error::not_found;
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace kexec {
 fs::FileSystem* root();
 BlockDevice* root_device();
 
-// Mounts the root: root= if it is given, else the first volume that has the payload.
+// Mounts the root: root= if it is given, else the first volume that has the payload. Where none has
+// it, the first file system becomes the root, and the error is not_found.
 // Errors: not_found (why has been logged), and the file system's.
 Result<void> mount_root(const BootInfo& info);
 
