@@ -4,3 +4,4 @@ org 0xc0430000
 bits 32
     xor eax, eax
     call eax
+    ret
