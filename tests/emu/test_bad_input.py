@@ -84,7 +84,9 @@ def test_a_root_without_a_file_system(victim):
 
 
 def test_no_kexec(victim):
-    victim(None, files={"other": b"x"}).says("/kexec is on none of the 1 file systems\r", "root on wd0p1: ffs2")
+    victim(None, files={"other": b"x"}).says(
+        "/kexec is on none of the 1 file systems\r", "root on wd0p1: ffs2")
+    assert victim.machine.ask("ls").endswith("1  other")
 
 
 def test_no_kexec_on_the_root_that_was_named(victim):
@@ -143,8 +145,8 @@ def at(place: int, content: bytes):
     return harm
 
 
-# Entries of directories: FFS has inode, length of the entry, type, length of the name; ext2 the same
-# with the two lengths before the type.
+# Entries of directories: FFS has inode, length of the entry, type, length of the name; ext2 has the
+# two lengths before the type.
 FFS_ENTRY = b"\x08\x05kexec\0"
 EXT_ENTRY = b"\x05\x01kexec"
 FAT_ENTRY = b"KEXEC      "
@@ -160,8 +162,8 @@ FAT_ENTRY = b"KEXEC      "
     ("ext4", at(1024 + 40, bytes(4)), "wd0: ext[24]: "),
     ("fat16", at(11, bytes(2)), "no disk has a file system"),
     ("fat16", at(14, b"\xff\xff"), r"wd0: fat: \d+ sectors of 512, data from 65\d+, on"),
-    # The root's entry for /kexec: a length of 0, a length beyond the block, an inode that cannot be,
-    # one that is not in use; with FAT a first cluster that cannot be.
+    # The root's entry for /kexec: a length of 0, one beyond the block, an inode that cannot be, one
+    # that is not in use; with FAT a first cluster that cannot be.
     ("ffs2", patch(FFS_ENTRY, -2, bytes(2)), "wd0: ffs: directory 2: a record of 0 bytes"),
     ("ffs2", patch(FFS_ENTRY, -2, b"\xfc\xff"), "wd0: ffs: directory 2: a record of 65532 bytes"),
     ("ffs2", patch(FFS_ENTRY, -6, b"\xff\xff\xff\x7f"), "wd0: ffs: [^\n]*inode 2147483647"),
@@ -196,7 +198,8 @@ def unreadable(find):
             "driver": "blkdebug", "inject-error": [error],
             "image": {"driver": "file", "filename": str(disk)}}}
         pc.disks.clear()
-        pc.options += ["-blockdev", json.dumps(node), "-device", "ide-hd,drive=bad,bus=ide.0,unit=0"]
+        pc.options += ["-blockdev", json.dumps(node)]
+        pc.options += ["-device", "ide-hd,drive=bad,bus=ide.0,unit=0"]
 
     return harm
 
@@ -218,7 +221,8 @@ def test_a_sector_that_cannot_be_read(victim, fs, find, message):
 
 
 def test_a_disk_without_its_first_sector_still_boots(victim):
-    victim(RETURN, "--label", "none", harm=unreadable(0)).says("wd0: read of block 0: ", "returned 42")
+    victim(RETURN, "--label", "none", harm=unreadable(0)).says(
+        "wd0: read of block 0: ", "returned 42")
 
 
 @pytest.mark.parametrize("fs", ["ffs2", "ext4", "fat32"])

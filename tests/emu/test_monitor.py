@@ -73,7 +73,8 @@ def test_mem_adds_up(monitor):
     assert 127 << 10 < ram <= 128 << 10
     assert re.search(r"^0xc0100000 - 0xc0[12]\w{5} +\d+ KiB  kernel$", said, re.M)
     assert re.search(r"^0xc0430000 - 0xc7\w{6} +\d+ KiB  the payload's$", said, re.M)
-    used, total, most = map(int, re.search(r"heap: (\d+) of (\d+) KiB in use, (\d+)", said).groups())
+    heap = re.search(r"heap: (\d+) of (\d+) KiB in use, (\d+)", said)
+    used, total, most = map(int, heap.groups())
     assert 0 < used <= most < total
 
 
@@ -206,7 +207,8 @@ def test_run_a_hundred_times(monitor):
 def test_all_works_after_a_payload_that(monitor, name):
     said = monitor.ask(f"run /{name}")
     assert "returned 7" in said if name == "wreck" else "payload has been ended" in said
-    assert monitor.ask("run /print_args again").endswith("[again]\nkexec: the payload returned 1 (0x1)")
+    said = monitor.ask("run /print_args again")
+    assert said.endswith("\n[again]\nkexec: the payload returned 1 (0x1)")
     began = time.monotonic()
     slept_us = int(re.search(r"returned (\d+)", monitor.ask("run /sleep"))[1])
     assert 50_000 <= slept_us < 1e6 * (time.monotonic() - began) + 1000
@@ -238,7 +240,8 @@ DELETE = "\033[3~"
 ])
 def test_a_line_is_edited(monitor, keys, line):
     assert monitor.ask(keys).startswith("ls [PATH]: ")
-    assert [row for row in monitor.text_screen() if row.startswith("vesper> h")][-1] == "vesper> " + line
+    shown = [row for row in monitor.text_screen() if row.startswith("vesper> h")]
+    assert shown[-1] == "vesper> " + line
 
 
 def test_the_keyboard_types_too(monitor):

@@ -1,6 +1,7 @@
 ; SPDX-License-Identifier: BSD-2-Clause
-; Leaves the machine in disorder: no IDT, interrupts off, all lines masked, the interrupt controllers
-; at other vectors, the timer without a count, the direction flag set, white on red, half a line.
+; Leaves the machine in disorder: no IDT, interrupts off, all lines masked, the controllers of
+; interrupts at other vectors, the timer without a count, the direction flag set, white on red, and
+; half a line.
 org 0xc0430000
 bits 32
     mov ebx, [esp + 4]
