@@ -67,10 +67,7 @@ Result<void> Call::end()
     return fail(Error::invalid, "\"{}\" is more than it takes", rest());
 }
 
-bool Call::stopped()
-{
-    return ++rows_ >= console::cells().rows && console::poll_key() >= 0;
-}
+bool Call::stopped() { return ++rows_ >= console::cells().rows && console::poll_key() >= 0; }
 
 uint32_t load(const hal::Window& window, unsigned width)
 {
@@ -89,10 +86,7 @@ void store(const hal::Window& window, unsigned width, uint32_t value)
         window.store<uint8_t>(0, static_cast<uint8_t>(value));
 }
 
-static char visible(char c)
-{
-    return c >= ' ' && c < 0x7f ? c : '.';
-}
+static char visible(char c) { return c >= ' ' && c < 0x7f ? c : '.'; }
 
 void print_row(uint32_t address, std::span<const uint8_t> bytes, unsigned width)
 {

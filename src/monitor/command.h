@@ -12,8 +12,7 @@
 namespace monitor {
 
 // Commands show what they have to say; nothing of it goes into the log.
-template <class... Args>
-void print(std::string_view format, const Args&... args)
+template <class... Args> void print(std::string_view format, const Args&... args)
 {
     Text<256> text;
     console::write(text.print(format, args...));

@@ -53,10 +53,7 @@ const Device* device_of(const hal::PciFunction& pci)
     return nullptr;
 }
 
-bool is_there(const hal::PciFunction& pci)
-{
-    return pci.vendor() != 0xffff && pci.vendor() != 0;
-}
+bool is_there(const hal::PciFunction& pci) { return pci.vendor() != 0xffff && pci.vendor() != 0; }
 
 void print_function(const hal::PciFunction& pci)
 {

@@ -6,10 +6,7 @@
 
 namespace monitor {
 
-static constexpr int control(char letter)
-{
-    return letter - '@';
-}
+static constexpr int control(char letter) { return letter - '@'; }
 
 std::string_view LineEditor::read(std::string_view prompt)
 {
@@ -24,40 +21,21 @@ std::string_view LineEditor::read(std::string_view prompt)
 bool LineEditor::take(int key)
 {
     switch (key) {
-    case '\r':
-        return false;
-    case control('C'):
-        length_ = 0;
-        return false;
-    case control('U'):
-        replace("");
-        break;
+    case '\r': return false;
+    case control('C'): length_ = 0; return false;
+    case control('U'): replace(""); break;
     case '\b':
         if (cursor_ > 0) erase(cursor_ - 1);
         break;
-    case VESPER_KEY_DELETE:
-        erase(cursor_);
-        break;
-    case VESPER_KEY_LEFT:
-        cursor_ -= cursor_ > 0;
-        break;
-    case VESPER_KEY_RIGHT:
-        cursor_ += cursor_ < length_;
-        break;
+    case VESPER_KEY_DELETE: erase(cursor_); break;
+    case VESPER_KEY_LEFT: cursor_ -= cursor_ > 0; break;
+    case VESPER_KEY_RIGHT: cursor_ += cursor_ < length_; break;
     case VESPER_KEY_HOME:
-    case control('A'):
-        cursor_ = 0;
-        break;
+    case control('A'): cursor_ = 0; break;
     case VESPER_KEY_END:
-    case control('E'):
-        cursor_ = length_;
-        break;
-    case VESPER_KEY_UP:
-        recall(age_ + 1);
-        break;
-    case VESPER_KEY_DOWN:
-        recall(age_ - (age_ > 0));
-        break;
+    case control('E'): cursor_ = length_; break;
+    case VESPER_KEY_UP: recall(age_ + 1); break;
+    case VESPER_KEY_DOWN: recall(age_ - (age_ > 0)); break;
     default:
         if (key >= ' ' && key < 0x7f) insert(static_cast<char>(key));
     }

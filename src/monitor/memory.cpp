@@ -18,16 +18,11 @@ constexpr size_t row_bytes = 16;
 const char* type_text(MemoryRange::Type type)
 {
     switch (type) {
-    case MemoryRange::Type::ram:
-        return "RAM";
-    case MemoryRange::Type::acpi:
-        return "ACPI tables";
-    case MemoryRange::Type::nvs:
-        return "ACPI NVS";
-    case MemoryRange::Type::unusable:
-        return "unusable";
-    case MemoryRange::Type::reserved:
-        break;
+    case MemoryRange::Type::ram: return "RAM";
+    case MemoryRange::Type::acpi: return "ACPI tables";
+    case MemoryRange::Type::nvs: return "ACPI NVS";
+    case MemoryRange::Type::unusable: return "unusable";
+    case MemoryRange::Type::reserved: break;
     }
     return "reserved";
 }
