@@ -4,6 +4,12 @@
 
 namespace monitor {
 
+void print_arguments(std::string_view format, std::span<const FormatArgument> arguments)
+{
+    char text[256];
+    console::write({text, format_to(text, format, arguments)});
+}
+
 Call::Call(const BootInfo& info, std::string_view line) : info_(info), rest_(line)
 {
     std::string_view first = word();
@@ -65,6 +71,15 @@ Result<void> Call::end()
 {
     if (rest().empty()) return {};
     return fail(Error::invalid, "\"{}\" is more than it takes", rest());
+}
+
+Error Call::fail_with(Error error, std::string_view format,
+                      std::span<const FormatArgument> arguments) const
+{
+    print("{}: ", name_);
+    print_arguments(format, arguments);
+    console::write("\n");
+    return error;
 }
 
 bool Call::stopped() { return ++rows_ >= console::cells().rows && console::poll_key() >= 0; }

@@ -12,10 +12,12 @@
 namespace monitor {
 
 // Commands show what they have to say; nothing of it goes into the log.
+void print_arguments(std::string_view format, std::span<const FormatArgument> arguments);
+
 template <class... Args> void print(std::string_view format, const Args&... args)
 {
-    Text<256> text;
-    console::write(text.print(format, args...));
+    const FormatArgument arguments[] = {args..., ""};
+    print_arguments(format, {arguments, sizeof...(args)});
 }
 
 // One line that the operator has typed: "peek.l 0x100 4".
@@ -41,10 +43,8 @@ public:
     template <class... Args>
     Error fail(Error error, std::string_view format, const Args&... args) const
     {
-        print("{}: ", name_);
-        print(format, args...);
-        console::write("\n");
-        return error;
+        const FormatArgument arguments[] = {args..., ""};
+        return fail_with(error, format, {arguments, sizeof...(args)});
     }
 
     // Asked after each row of what may be long: whether the operator has pressed a key meanwhile.
@@ -52,6 +52,9 @@ public:
     bool stopped();
 
 private:
+    Error fail_with(Error error, std::string_view format,
+                    std::span<const FormatArgument> arguments) const;
+
     const BootInfo& info_;
     std::string_view name_, suffix_, rest_;
     unsigned rows_ = 0;
