@@ -21,8 +21,9 @@ else()
 endif()
 target_compile_options(vesper PRIVATE ${flags}
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
-target_link_options(vesper PRIVATE ${flags} -m32 -nostdlib -static -no-pie -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld
-  -Wl,--gc-sections -Wl,--build-id=none -Wl,-n -Wl,--no-warn-rwx-segments)
+target_link_options(vesper PRIVATE ${flags} -nostdlib -static
+  -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld -Wl,-n
+  -Wl,--gc-sections -Wl,--build-id=none -Wl,--no-warn-rwx-segments)
 target_link_libraries(vesper PRIVATE gcc)
 # The symbols go to a file of their own: `vesper` is what a boot loader reads.
 add_custom_command(TARGET vesper POST_BUILD

@@ -371,7 +371,7 @@ constexpr vesper table = {
     .power = &power_table,
     .debug = &debug_table,
 };
-constinit vesper given;
+constinit vesper given = {};
 
 }  // namespace
 

@@ -30,9 +30,9 @@ static_assert(sizeof(Gate) == 8 && sizeof(TaskState) == 104);
 constexpr uint16_t code_selector = 8, data_selector = 16, main_task = 24, fault_task = 32;
 constexpr uint8_t interrupt_gate = 0x8e, task_gate = 0x85;
 
-constinit Gate idt[48];
-constinit TaskState main_state, fault_state;
-alignas(16) constinit uint8_t fault_task_stack[8192];
+constinit Gate idt[48] = {};
+constinit TaskState main_state = {}, fault_state = {};
+alignas(16) constinit uint8_t fault_task_stack[8192] = {};
 
 }  // namespace
 

@@ -36,7 +36,7 @@ struct Connection {
     void* context;
     uint8_t line;
 };
-constinit Connection connections[48];
+constinit Connection connections[48] = {};
 constinit unsigned connection_count = 0;
 
 // Lines 7 and 15 are also raised when a request went away: then nothing is in service (data sheet, "IR7").
