@@ -145,7 +145,8 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
     if (seen && fits) return reinterpret_cast<void*>(first);
 
     uint32_t start = next_window;
-    uint32_t pages = static_cast<uint32_t>((first % page_bytes + bytes + page_bytes - 1) / page_bytes);
+    uint64_t whole = uint64_t{first % page_bytes} + bytes + page_bytes - 1;
+    auto pages = static_cast<uint32_t>(whole / page_bytes);
     if (pages > (high_devices - start) / page_bytes) return Error::no_memory;
     for (uint32_t i = 0; i < pages; ++i) {
         uint32_t address = start + i * page_bytes;
