@@ -32,9 +32,10 @@ Handle* handle_of(int file)
 
 BlockDevice* block_device(int index)
 {
+    if (index < 0) return nullptr;
     BlockDevice* device = first_block_device();
-    while (device && index-- > 0) device = device->next;
-    return index < 0 ? device : nullptr;
+    while (device && index--) device = device->next;
+    return device;
 }
 
 int index_of(const BlockDevice* wanted)
