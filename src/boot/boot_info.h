@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the boot loader tells, whichever protocol it speaks, in one form. All of it is copied: the loader's
-// memory may be overwritten afterwards.
+// What the boot loader tells, whichever protocol it speaks, in one form. All of it is copied: the
+// loader's memory may be overwritten afterwards.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 struct MemoryRange {
     enum class Type : uint32_t { ram = 1, reserved = 2, acpi = 3, nvs = 4, unusable = 5 };
-    uint64_t start, bytes;
-    Type type;
+    uint64_t start = 0, bytes = 0;
+    Type type = {};
     uint64_t end() const { return start + bytes; }
 };
 
@@ -22,7 +22,7 @@ struct BootModule {
 
 struct BootInfo {
     const char* protocol = nullptr;  // "Multiboot 2"
-    Text<64> loader;            // the loader's name, if it says
+    Text<64> loader;                 // the loader's name, if it says
     Text<1024> command_line;
 
     // In order of addresses, without overlaps: reserved wins over RAM.
@@ -41,11 +41,11 @@ struct BootInfo {
     uint64_t acpi_root_address = 0;  // of the RSDP itself, where the loader says that
 
     // From the command line, or from what NetBSD's protocol has for it.
-    Text<32> root;                 // root=wd0a
-    Text<256> kexec;               // kexec=/path, "/kexec" without it
-    Text<64> console;              // console=com0
-    Text<1024> args;               // words that the kernel does not know, then what follows args=
-    Text<256> unknown_words;       // these words, to be reported
+    Text<32> root;            // root=wd0a
+    Text<256> kexec;          // kexec=/path, "/kexec" without it
+    Text<64> console;         // console=com0
+    Text<1024> args;          // words that the kernel does not know, then what follows args=
+    Text<256> unknown_words;  // these words, to be reported
 
     Text<512> problems;  // what was wrong with the loader's information, one line each
 
