@@ -56,3 +56,21 @@ endif()
 foreach(program ${programs})
   add_dependencies(${program} images)
 endforeach()
+
+# The interface of include/vesper.h, for the i386, in every language that may include it.
+if(VESPER_BUILD STREQUAL host)
+  foreach(dialect c89 c99 c17 c++98 c++11 c++20)
+    set(stamp ${CMAKE_BINARY_DIR}/api_layout_${dialect}.stamp)
+    set(compiler ${CMAKE_C_COMPILER})
+    if(dialect MATCHES "\\+")
+      set(compiler ${CMAKE_CXX_COMPILER} -x c++)
+    endif()
+    add_custom_command(OUTPUT ${stamp}
+      COMMAND ${compiler} -std=${dialect} -m32 -ffreestanding -fsyntax-only -pedantic -Wall -Wextra
+        -Werror -I${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/tests/host/api_layout.c
+      COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+      DEPENDS tests/host/api_layout.c include/vesper.h VERBATIM)
+    list(APPEND dialects ${stamp})
+  endforeach()
+  add_custom_target(api_layout ALL DEPENDS ${dialects})
+endif()
