@@ -238,7 +238,8 @@ struct vesper {
     uint32_t size;        /* 0x14: of this struct, in bytes */
     void *arena_start;    /* 0x18: first byte after the loaded image, and */
     void *arena_end;      /* 0x1c: behind the last of the payload's memory */
-    const char *args;     /* 0x20: the command line's `args=`, "" if there is none */
+    const char *args;     /* 0x20: words of the command line that the kernel does not know, and all
+                           * that follows `args=`; "" if there are none */
     const struct vesper_console *console;   /* 0x24 */
     const struct vesper_service *input;     /* 0x28 */
     const struct vesper_block *block;       /* 0x2c */

@@ -332,18 +332,54 @@ namespace api {
 namespace {
 
 constexpr vesper_console console_table = {
-    sizeof(vesper_console), gate_console_write, gate_console_cells, gate_console_put,
-    gate_console_move,      gate_console_color, gate_console_clear, gate_console_scroll};
-constexpr vesper_block block_table = {sizeof(vesper_block), gate_block_count, gate_block_info,
-                                      gate_block_find, gate_block_read};
-constexpr vesper_file file_table = {sizeof(vesper_file), gate_file_open,   gate_file_close, gate_file_read,
-                                    gate_file_seek,      gate_file_length, gate_file_list,  gate_file_stat};
-constexpr vesper_time time_table = {sizeof(vesper_time), gate_time_ticks, gate_time_sleep,
-                                    gate_time_date};
-constexpr vesper_memory memory_table = {sizeof(vesper_memory), gate_memory_map,
-                                        gate_memory_map_physical, gate_memory_module};
-constexpr vesper_power power_table = {sizeof(vesper_power), gate_power_reboot, gate_power_off};
-constexpr vesper_debug debug_table = {sizeof(vesper_debug), gate_debug_error_text, gate_debug_log};
+    .size = sizeof(vesper_console),
+    .write = gate_console_write,
+    .cells = gate_console_cells,
+    .put = gate_console_put,
+    .move = gate_console_move,
+    .color = gate_console_color,
+    .clear = gate_console_clear,
+    .scroll = gate_console_scroll,
+};
+constexpr vesper_block block_table = {
+    .size = sizeof(vesper_block),
+    .count = gate_block_count,
+    .info = gate_block_info,
+    .find = gate_block_find,
+    .read = gate_block_read,
+};
+constexpr vesper_file file_table = {
+    .size = sizeof(vesper_file),
+    .open = gate_file_open,
+    .close = gate_file_close,
+    .read = gate_file_read,
+    .seek = gate_file_seek,
+    .length = gate_file_length,
+    .list = gate_file_list,
+    .stat = gate_file_stat,
+};
+constexpr vesper_time time_table = {
+    .size = sizeof(vesper_time),
+    .ticks = gate_time_ticks,
+    .sleep = gate_time_sleep,
+    .date = gate_time_date,
+};
+constexpr vesper_memory memory_table = {
+    .size = sizeof(vesper_memory),
+    .map = gate_memory_map,
+    .map_physical = gate_memory_map_physical,
+    .module = gate_memory_module,
+};
+constexpr vesper_power power_table = {
+    .size = sizeof(vesper_power),
+    .reboot = gate_power_reboot,
+    .off = gate_power_off,
+};
+constexpr vesper_debug debug_table = {
+    .size = sizeof(vesper_debug),
+    .error_text = gate_debug_error_text,
+    .log = gate_debug_log,
+};
 constexpr vesper_service no_service = {sizeof(vesper_service)};
 
 // A payload may write to it; the next one gets a new copy.
