@@ -9,7 +9,7 @@
 #include "vesper.h"
 #include "vesper_text.h"
 
-enum { columns = 80, first_row = 3, key_row = 21, last_row = 23 };
+enum { columns = 80, first_row = 3, key_row = 21 };
 
 enum color { /* background << 4 | foreground */
              body = 0x17,
@@ -39,9 +39,9 @@ static void at(uint32_t column, uint32_t row, uint32_t attribute)
 static void draw_bar(uint32_t row, uint32_t attribute)
 {
     uint32_t width, height;
+    kernel->console->cells(&width, &height);
     at(0, row, attribute);
     print("%80s", "");
-    kernel->console->cells(&width, &height);
     for (uint32_t column = columns; column < width; ++column)
         kernel->console->put(column, row, ' ', attribute);
 }
@@ -168,10 +168,10 @@ static void draw_memory(void)
     at(4, key_row - 4, label);
     print("From 0 to the end of RAM");
     for (uint32_t cell = 0; cell < bar_cells; ++cell) {
-        uint64_t middle = ram_end * (2 * cell + 1) / (2 * bar_cells);
+        uint64_t address = ram_end * cell / bar_cells;
         uint32_t color = 0x00;
         for (uint32_t i = 0; kernel->memory->map(i, &range) >= 0; ++i) {
-            if (middle - range.start < range.bytes) color = colors[range.type % 6];
+            if (address - range.start < range.bytes) color = colors[range.type % 6];
         }
         at(4 + cell, key_row - 3, color);
         print(" ");
@@ -333,6 +333,8 @@ static void draw_time(void)
 
 static void draw_page(uint32_t page)
 {
+    uint32_t width, height;
+    kernel->console->cells(&width, &height);
     kernel->console->color(body);
     kernel->console->clear();
     draw_bar(0, bar);
@@ -344,8 +346,8 @@ static void draw_page(uint32_t page)
         print(" F%u %s ", i + 1, pages[i].name);
     }
     pages[page].draw();
-    draw_bar(last_row, bar);
-    at(1, last_row, bar);
+    draw_bar(height - 1, bar); /* of the largest screen; on a smaller one the last row is nearest */
+    at(1, height - 1, bar);
     print("1-4, F1-F4, arrows: pages    q, Escape: to the monitor    o: power off");
     show_key(-1);
     draw_time();
