@@ -230,10 +230,7 @@ static void draw_root(uint32_t row)
     print(count == 1 ? "%u entry" : "%u entries", count);
 }
 
-static void draw_storage(void)
-{
-    draw_root(draw_disks(first_row, 8) + 2);
-}
+static void draw_storage(void) { draw_root(draw_disks(first_row, 8) + 2); }
 
 /* ---- page 4: colours and characters ---- */
 
