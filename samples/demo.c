@@ -398,6 +398,6 @@ int main(struct vesper* vesper)
             second = vesper->time->ticks() / 1000000;
             draw_time();
         }
-        if (key < 0) vesper->time->sleep(10000); /* the machine rests meanwhile */
+        if (key < 0) __asm__ volatile("hlt"); /* until an interrupt: a key's, or the clock's */
     }
 }
