@@ -6,7 +6,8 @@ read_config(${CMAKE_SOURCE_DIR}/conf/${VESPER_CONFIG})
 
 file(GLOB sources CONFIGURE_DEPENDS
   src/*.cpp src/boot/*.cpp src/boot/*.S src/arch/*.cpp src/arch/*.S src/hal/*.cpp src/lib/*.cpp
-  src/bus/device.cpp src/bus/registry.cpp src/block/*.cpp src/fs/vfs.cpp src/console/*.cpp src/console/*.cpp src/api/*.cpp src/api/*.S src/monitor/*.cpp)
+  src/bus/device.cpp src/bus/registry.cpp src/block/*.cpp src/fs/vfs.cpp
+  src/console/*.cpp src/api/*.cpp src/api/*.S src/monitor/*.cpp)
 
 add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cpp)
 target_include_directories(vesper PRIVATE src include)

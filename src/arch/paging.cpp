@@ -45,12 +45,16 @@ uint32_t mapped_to(uint32_t address)
 
 const BootInfo* info_of_ram = nullptr;
 
+bool holds_ram(const MemoryRange& range)
+{
+    return range.type == MemoryRange::Type::ram || range.type == MemoryRange::Type::acpi;
+}
+
 bool has_ram(uint32_t start, uint64_t bytes)
 {
     if (!info_of_ram) return true;
     for (const MemoryRange& range : info_of_ram->memory()) {
-        if (range.type != MemoryRange::Type::ram && range.type != MemoryRange::Type::acpi) continue;
-        if (range.start < start + bytes && start < range.end()) return true;
+        if (holds_ram(range) && range.start < start + bytes && start < range.end()) return true;
     }
     return false;
 }
@@ -91,6 +95,27 @@ bool fill_directory_entry(unsigned index)
     return true;
 }
 
+// Everything is uncached but the 4 MiB that hold some RAM.
+void map_large_pages(const BootInfo& info)
+{
+    constexpr uint32_t base = present | writable | large;
+    for (unsigned i = 0; i < entries; ++i) {
+        uint32_t address = i * large_bytes;
+        if (!is_window(address))
+            page_directory[i] = mapped_to(address) | base | caching_flags(hal::Caching::uncached);
+    }
+    for (const MemoryRange& range : info.memory()) {
+        if (!holds_ram(range)) continue;
+        uint64_t end = std::min<uint64_t>(range.end(), high_map);
+        for (uint64_t a = range.start / large_bytes * large_bytes; a < end; a += large_bytes) {
+            auto address = static_cast<uint32_t>(a);
+            page_directory[address / large_bytes] = address | base;
+            if (address < high_map_bytes)
+                page_directory[(address + high_map) / large_bytes] = address | base;
+        }
+    }
+}
+
 void protect_low_memory()
 {
     for (uint32_t i = 0; i < entries; ++i) {
@@ -117,11 +142,7 @@ void init(const BootInfo& info)
         cpu::write_msr(pat_msr, high_half | pat_low);
     }
     if (cpu::features.pse) {
-        for (unsigned i = 0; i < entries; ++i) {
-            uint32_t address = i * large_bytes;
-            if (!is_window(address))
-                page_directory[i] = mapped_to(address) | flags_for(mapped_to(address), large_bytes) | large;
-        }
+        map_large_pages(info);
     } else {
         // A payload may put its stack anywhere in its arena, and a stack cannot be filled on first touch.
         uint64_t top = std::min<uint64_t>(info.ram_end(0x100000), high_map_bytes);
