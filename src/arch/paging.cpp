@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Page tables, Intel SDM volume 3, 4.3: 4 MiB pages where the CPU has them (entry.S has filled the directory), else
-// tables of 4 KiB pages, filled at boot for RAM and on first touch for everything else.
+// Page tables, Intel SDM volume 3, 4.3: 4 MiB pages where the CPU has them (entry.S has filled the
+// directory), else tables of 4 KiB pages, filled at boot for RAM and on first touch for everything
+// else.
 #include "arch/paging.h"
 #include <algorithm>
 #include "arch/cpu.h"
@@ -62,10 +63,11 @@ bool has_ram(uint32_t start, uint64_t bytes)
 uint32_t caching_flags(hal::Caching caching)
 {
     switch (caching) {
-        case hal::Caching::cached: return 0;
-        case hal::Caching::write_combining:
-            return cpu::features.pat && cpu::features.msr ? write_through : write_through | cache_disable;
-        case hal::Caching::uncached: break;
+    case hal::Caching::cached: return 0;
+    case hal::Caching::write_combining:
+        return cpu::features.pat && cpu::features.msr ? write_through
+                                                      : write_through | cache_disable;
+    case hal::Caching::uncached: break;
     }
     return write_through | cache_disable;
 }
@@ -85,7 +87,8 @@ bool fill_directory_entry(unsigned index)
     uint32_t flags = flags_for(physical, large_bytes);
     for (uint32_t i = 0; i < entries; ++i) table[i] = (physical + i * page_bytes) | flags;
     uint32_t table_at = 0;
-    if (!physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at)) return false;
+    if (!physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
+        return false;
     page_directory[index] = table_at | present | writable;
     unsigned twin = physical / large_bytes;
     if (physical < high_map_bytes) {
@@ -144,7 +147,8 @@ void init(const BootInfo& info)
     if (cpu::features.pse) {
         map_large_pages(info);
     } else {
-        // A payload may put its stack anywhere in its arena, and a stack cannot be filled on first touch.
+        // A payload may put its stack anywhere in its arena, and a stack cannot be filled on first
+        // touch.
         uint64_t top = std::min<uint64_t>(info.ram_end(0x100000), high_map_bytes);
         for (unsigned i = 4; i * static_cast<uint64_t>(large_bytes) < top; ++i) {
             if (!fill_directory_entry(i)) break;
@@ -161,7 +165,9 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
     auto first = static_cast<uint32_t>(physical);
     bool seen = first + (bytes - 1) < high_map || first >= high_devices;
     bool cached = first < high_map && has_ram(first & ~(large_bytes - 1), large_bytes);
-    bool fits = caching == hal::Caching::write_combining ? false : (caching == hal::Caching::cached) == cached;
+    bool fits = caching == hal::Caching::write_combining
+                    ? false
+                    : (caching == hal::Caching::cached) == cached;
     if (first + (bytes - 1) < 1 << 20 && caching != hal::Caching::write_combining) fits = true;
     if (seen && fits) return reinterpret_cast<void*>(first);
 
@@ -175,7 +181,8 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
         if (!(entry & present)) {
             void* table = heap::allocate(page_bytes, page_bytes);
             uint32_t table_at = 0;
-            if (!table || !physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
+            if (!table ||
+                !physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
                 return Error::no_memory;
             std::fill_n(static_cast<uint32_t*>(table), entries, 0);
             entry = table_at | present | writable;
@@ -207,7 +214,8 @@ bool fill(uint32_t address)
 
 bool readable(uint32_t address, size_t bytes)
 {
-    for (uint64_t a = address & address_mask; a < static_cast<uint64_t>(address) + bytes; a += page_bytes) {
+    for (uint64_t a = address & address_mask; a < static_cast<uint64_t>(address) + bytes;
+         a += page_bytes) {
         if (a >> 32) return false;
         uint32_t physical, page = static_cast<uint32_t>(a);
         if (!physical_of(page, physical) && !fill(page)) return false;

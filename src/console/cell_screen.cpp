@@ -11,6 +11,12 @@ Result<void> CellScreen::make_cells(unsigned columns_wanted, unsigned rows_wante
     return {};
 }
 
+static bool is_printable(char c)
+{
+    auto code = static_cast<uint8_t>(c);
+    return code >= ' ' && code != 0x7f;
+}
+
 CellScreen::Cell* CellScreen::row_cells(unsigned row) const
 {
     row += top_;
@@ -20,19 +26,36 @@ CellScreen::Cell* CellScreen::row_cells(unsigned row) const
 
 void CellScreen::write(std::string_view text)
 {
-    for (char c : text) put_char(c);
+    while (!text.empty()) {
+        size_t printable = 0;
+        while (printable < text.size() && is_printable(text[printable])) ++printable;
+        if (printable)
+            put_printable(text.substr(0, printable));
+        else
+            obey(text.front());
+        text.remove_prefix(std::max<size_t>(printable, 1));
+    }
     show();
 }
 
-void CellScreen::put_char(char c)
+// A line's share at a time.
+void CellScreen::put_printable(std::string_view text)
 {
-    auto code = static_cast<uint8_t>(c);
-    if (code >= ' ' && code != 0x7f) {
+    while (!text.empty()) {
         if (column_ == columns) new_line();
-        row_cells(row_)[column_] = static_cast<Cell>(attribute_ << 8 | code);
-        changed(column_, row_, 1, 1);
-        ++column_;
-    } else if (c == '\n') {
+        unsigned count = static_cast<unsigned>(std::min<size_t>(text.size(), columns - column_));
+        Cell* cells = row_cells(row_) + column_;
+        for (unsigned i = 0; i < count; ++i)
+            cells[i] = static_cast<Cell>(attribute_ << 8 | static_cast<uint8_t>(text[i]));
+        changed(column_, row_, count, 1);
+        column_ += count;
+        text.remove_prefix(count);
+    }
+}
+
+void CellScreen::obey(char c)
+{
+    if (c == '\n') {
         new_line();
     } else if (c == '\r') {
         column_ = 0;

@@ -33,7 +33,8 @@ protected:
 private:
     Cell* row_cells(unsigned row) const;
     Cell blank() const { return static_cast<Cell>(attribute_ << 8 | ' '); }
-    void put_char(char c);
+    void put_printable(std::string_view text);
+    void obey(char control);
     void new_line();
     void scroll_cells(int lines);
     void blank_rows(unsigned first, unsigned count);

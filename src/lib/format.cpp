@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "lib/format.h"
+#include <algorithm>
+#include <cstring>
 
 class Formatter {
 public:
@@ -20,7 +22,8 @@ public:
                 char c = format[i];
                 if (c == '-') spec.left = true;
                 if (c == '0' && spec.width == 0) spec.fill = '0';
-                if (c >= '0' && c <= '9') spec.width = spec.width * 10 + static_cast<unsigned>(c - '0');
+                if (c >= '0' && c <= '9')
+                    spec.width = spec.width * 10 + static_cast<unsigned>(c - '0');
                 if (c == 'x') spec.base = 16;
             }
             if (next < arguments.size()) put(arguments[next++], spec);
@@ -40,24 +43,31 @@ private:
     {
         if (length_ + 1 < buffer_.size()) buffer_[length_++] = c;
     }
+    void put(std::string_view text)
+    {
+        size_t count = std::min(text.size(), buffer_.size() - 1 - length_);
+        memcpy(buffer_.data() + length_, text.data(), count);
+        length_ += count;
+    }
     void put(const FormatArgument& argument, Spec spec)
     {
         char digits[24];
         std::string_view text;
         switch (argument.kind_) {
-            case FormatArgument::Kind::text: text = {argument.text_.data, argument.text_.size}; break;
-            case FormatArgument::Kind::character:
-                digits[0] = static_cast<char>(argument.number_);
-                text = {digits, 1};
-                break;
-            default: text = number(argument, spec.base, digits);
+        case FormatArgument::Kind::text: text = {argument.text_.data, argument.text_.size}; break;
+        case FormatArgument::Kind::character:
+            digits[0] = static_cast<char>(argument.number_);
+            text = {digits, 1};
+            break;
+        default: text = number(argument, spec.base, digits);
         }
         size_t padding = spec.width > text.size() ? spec.width - text.size() : 0;
         for (size_t i = 0; !spec.left && i < padding; ++i) put(spec.fill);
-        for (char c : text) put(c);
+        put(text);
         for (size_t i = 0; spec.left && i < padding; ++i) put(' ');
     }
-    static std::string_view number(const FormatArgument& argument, unsigned base, char (&digits)[24])
+    static std::string_view number(const FormatArgument& argument, unsigned base,
+                                   char (&digits)[24])
     {
         char* first = digits + sizeof digits;
         uint64_t n = argument.number_;
