@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from workbench import packages
-from workbench.console import BUILD, ROOT, Problem, Step, tool
+from workbench.console import BUILD, ROOT, Problem, Step, alone_in, tool
 
 
 def configurations() -> list[str]:
@@ -26,7 +26,7 @@ def kernel(config: str = "GENERIC", clang: bool = False) -> Path:
 
 def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
     """Configures if need be, and builds; the compiler is heard only when it fails."""
-    with Step(title) as step:
+    with Step(title) as step, alone_in(folder):
         configure(preset, folder, *definitions)
         process = subprocess.Popen(["ninja", "-C", str(folder)], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the workbench says while it works: steps with their time, and errors with their cure."""
+import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -44,6 +46,15 @@ class Step:
     def __exit__(self, kind, value, traceback) -> None:
         result = f"{time.monotonic() - self.started:.1f} s" if kind is None else "failed"
         say(f"\r{self.title} ... {result}\033[K" if self.live else result)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path):
+    """Waits until no other workbench works in that folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def shown(path) -> str:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from machine import Watched
-from workbench.console import BUILD, tool
+from workbench.console import BUILD, alone_in, tool
 
 V86 = "0.5.462"
 BOCHS = """\
@@ -80,10 +80,10 @@ class V86InNode(Other):
     def __init__(self, disk: Path, memory: int = 64):
         folder = BUILD / "v86"
         library = folder / "node_modules/v86/build"
-        if not (library / "v86.wasm").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            tool("npm", "install", "--no-audit", "--no-fund", "--prefix", folder, f"v86@{V86}",
-                 cause="npm could not fetch v86")
+        with alone_in(folder):
+            if not (library / "v86.wasm").exists():
+                tool("npm", "install", "--no-audit", "--no-fund", "--prefix", folder, f"v86@{V86}",
+                     cause="npm could not fetch v86")
         script = Path(__file__).with_name("v86.mjs")
         super().__init__(["node", str(script), str(library / "libv86.mjs"),
                           str(library / "v86.wasm"), str(disk), str(memory)],
