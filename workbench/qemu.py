@@ -23,11 +23,12 @@ MULTIBOOT_MAGIC = struct.pack("<I", 0x1BADB002)
 
 @dataclass
 class Pc:
-    """What to run. Disks are attached in order: wd0, wd1, ..., all to IDE."""
+    """What to run. Disks are masters and slaves of IDE channels in turn."""
+    program: str = PROGRAM
     machine: str = "pc"
     cpu: str | None = None
     memory: int = 128
-    disks: list[Path] = field(default_factory=list)
+    disks: list[Path | None] = field(default_factory=list)  # None: nothing is connected there
     boot_disk: Path | None = None  # one of disks; else a kernel is given
     kernel: Path | None = None
     append: str = ""
@@ -35,8 +36,8 @@ class Pc:
     options: list[str] = field(default_factory=list)
 
     def command_line(self) -> list[str]:
-        words = ["-machine", self.machine, "-m", str(self.memory), "-display", self.display]
-        words += ["-vga", "std"] if self.machine != "isapc" else []
+        words = ["-machine", self.machine, "-m", str(self.memory), "-display", self.display,
+                 "-vga", "std"]
         if self.cpu:
             words += ["-cpu", self.cpu]
         if self.kernel:
@@ -46,6 +47,8 @@ class Pc:
             bus = "pata"
             words += ["-device", "piix3-ide,id=pata"]
         for number, disk in enumerate(self.disks):
+            if disk is None:
+                continue
             boot = ",bootindex=0" if disk == self.boot_disk else ""
             name = str(disk).replace(",", ",,")
             words += ["-drive", f"if=none,id=disk{number},format=raw,file={name}", "-device",
@@ -108,7 +111,7 @@ class Emulator(SerialLine):
         self.events: list[dict] = []
         self.replies: list[dict] = []
         self.pending = b""
-        command = ["setpriv", "--pdeathsig", "KILL", PROGRAM,
+        command = ["setpriv", "--pdeathsig", "KILL", pc.program,
                    "-chardev", f"socket,id=serial,fd={serial.fileno()}",
                    "-serial", "chardev:serial",
                    "-chardev", f"socket,id=control,fd={control.fileno()}",
