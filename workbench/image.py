@@ -104,7 +104,8 @@ def make_core(loader: Loader, fs: str, label: str, work: Path) -> bytes:
                         f"gfxpayload={loader.mode}\nboot\n")  # after what the kernel's header asks
     modules = ["biosdisk", "part_msdos", "part_bsd", "serial", "terminal", "boot",
                {"ffs1": "ufs1", "ffs2": "ufs2", "ext2": "ext2", "ext4": "ext2"}.get(fs, "fat"),
-               {"netbsd": "bsd"}.get(loader.boot, loader.boot)]
+               {"netbsd": "bsd"}.get(loader.boot, loader.boot),
+               *(["vbe"] if loader.mode != "text" else [])]
     core = work / "core.img"
     tool("grub-mkimage", "-O", "i386-pc", "-o", core, "-p", f"({device})/", "-c", commands,
          *modules)
