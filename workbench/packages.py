@@ -22,6 +22,7 @@ EVIDENCE = {
     "fdisk": "sfdisk",
     "g++-multilib": "/usr/lib/gcc/*/*/32/libstdc++.a",
     "grub-common": "grub-mkimage",
+    "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/multiboot2.mod",
     "grub-pc-bin": "/usr/lib/grub/i386-pc/boot.img",
     "libclang-rt-14-dev": "/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a",
     "libgmock-dev": "/usr/include/gmock/gmock.h",
@@ -32,7 +33,9 @@ EVIDENCE = {
     "ninja-build": "ninja",
     "nodejs": "node",
     "npm": "npm",
+    "ovmf": "/usr/share/ovmf/OVMF.fd",
     "python3-pytest": "/usr/lib/python3/dist-packages/pytest",
+    "python3-pytest-xdist": "/usr/lib/python3/dist-packages/xdist",
     "qemu-system-gui": "/usr/lib/*/qemu/ui-gtk.so",
     "qemu-system-x86": "qemu-system-i386",
     "seabios": "/usr/share/seabios/bios.bin",
@@ -51,8 +54,8 @@ IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "fdisk")  # that the ho
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
-    "clang", "nasm", "python3-pytest", "qemu-system-x86", "bochs", "bochs-x", "bochsbios",
-    "seabios", "nodejs", "npm")
+    "clang", "nasm", "python3-pytest", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
+    "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "seabios", "nodejs", "npm")
 
 
 def present(package: str) -> bool:

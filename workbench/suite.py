@@ -113,7 +113,8 @@ def emulator(options) -> Result:
     chosen = ["-k", options.filter] if options.filter else []
     chosen += ["-m", "not slow"] if options.quick else []
     execute("emu", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-            f"--junitxml={report}", *chosen, "tests/emu")
+            "-n", os.cpu_count(), "--dist", "loadgroup", f"--junitxml={report}", *chosen,
+            "tests/emu")
     if not report.exists():
         return 0, 1
     sums = xml.parse(report).getroot().find("testsuite").attrib

@@ -36,7 +36,7 @@ class Watched(qemu.SerialLine):
     def text(self) -> str:
         return self.output.decode("latin-1").replace("\r\n", "\n")
 
-    def see(self, pattern: bytes | str, seconds: float = 20) -> re.Match:
+    def see(self, pattern: bytes | str, seconds: float = 60) -> re.Match:
         """Waits until the serial port says it, after what was seen before; fails if it does not."""
         match = self.expect(pattern, seconds)
         assert match, f"not seen: {pattern!r}; after:\n{self.text()[-3000:]}"
@@ -46,7 +46,7 @@ class Watched(qemu.SerialLine):
         """Types on the serial line."""
         self.send(text.replace("\n", "\r").encode("latin-1"))
 
-    def ask(self, command: str, seconds: float = 20) -> str:
+    def ask(self, command: str, seconds: float = 60) -> str:
         """What the monitor, which is at its prompt, has to say to a command."""
         self.type(command + "\n")
         said = self.see(rb"\r(?:\n(.*)\r)?" + PROMPT, seconds)[1] or b""
@@ -54,7 +54,9 @@ class Watched(qemu.SerialLine):
 
 
 class Machine(Watched, qemu.Emulator):
-    work: Path
+    def __init__(self, pc: qemu.Pc, work: Path):
+        super().__init__(pc)
+        self.work = work
 
     @classmethod
     def start(cls, kexec, *words: str, work: Path, files: dict[str, bytes] | None = None,
@@ -82,9 +84,7 @@ class Machine(Watched, qemu.Emulator):
         pc = run.machine(options, kernel or build.kernel(options.config), kexec, work)
         if change:
             change(pc)
-        machine = cls(pc)
-        machine.work = work
-        return machine
+        return cls(pc, work)
 
     def keys(self, *names: str) -> None:
         """Presses and releases keys of the PC's keyboard, which QEMU names: "a", "shift-a"."""
@@ -113,7 +113,7 @@ class Machine(Watched, qemu.Emulator):
         self.screenshot(path)
         return Picture.from_ppm(path.read_bytes())
 
-    def ends(self, how: str, seconds: float = 20) -> None:
+    def ends(self, how: str, seconds: float = 60) -> None:
         """Waits until the machine is "off", or has had a "reset"."""
         ended = self.wait(seconds)
         assert ended == how, f"it is {ended or 'still on'}, not {how}:\n{self.text()[-3000:]}"
