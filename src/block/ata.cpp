@@ -4,6 +4,26 @@
 #include "hal/log.h"
 #include "lib/bytes.h"
 
+namespace {
+enum Opcode : uint8_t {
+    initialize_device_parameters = 0x91,
+    set_multiple_mode = 0xc6,
+    flush_cache = 0xe7,
+    flush_cache_ext = 0xea,
+};
+enum Protocol : uint8_t { single, multiple, dma };
+constexpr uint8_t transfer_opcodes[2][2][3] = {
+    // [write][EXT][protocol]
+    {{0x20, 0xc4, 0xc8}, {0x24, 0x29, 0x25}},
+    {{0x30, 0xc5, 0xca}, {0x34, 0x39, 0x35}},
+};
+constexpr uint8_t device_fault = 0x20;                              // of Status
+constexpr uint8_t id_not_found = 0x10, uncorrectable_error = 0x40;  // of Error
+
+// The standard gives no limits.
+constexpr hal::Duration transfer_limit = {10'000'000}, flush_limit = {60'000'000};
+}  // namespace
+
 // Words 27...46: two characters a word, the first one in the upper half, padded with spaces.
 Text<48> AtaIdentity::model_in(Words words)
 {
@@ -52,4 +72,181 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
     disk.flush_cache = has(83, 12);
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
     return disk;
+}
+
+Result<void> AtaTransport::recover()
+{
+    if (!reset_due) return {};
+    ++resets;
+    auto done = reset();
+    reset_due = !done;
+    return done;
+}
+
+Error AtaTransport::failed_with(uint8_t status, uint8_t error_register)
+{
+    static constexpr const char* names[8] = {"AMNF", "NM", "ABRT", "MCR",
+                                             "IDNF", "MC", "UNC",  "ICRC"};
+    error = error_register;
+    why.clear();
+    if (status & device_fault) why.append("device fault ");
+    for (int bit = 7; bit >= 0; --bit) {
+        if (error >> bit & 1) why.print("{} ", names[bit]);
+    }
+    why.print("(status {02x}, error {02x})", status, error);
+    return Error::device;
+}
+
+AtaDisk::AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& identity)
+    : transport_(transport),
+      drive_(static_cast<uint8_t>(drive)),
+      id_(identity),
+      dma_(id_.dma_selected && transport.has_dma)
+{
+    model = id_.model;
+    blocks = id_.blocks;
+    block_bytes = id_.block_bytes;
+}
+
+Text<64> AtaDisk::abilities() const
+{
+    Text<64> text;
+    text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
+    if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
+    if (!id_.lba) text.append(", CHS");
+    return text.append(dma_ ? ", DMA" : ", PIO");
+}
+
+Result<void> AtaDisk::flush()
+{
+    if (!id_.flush_cache && !id_.flush_cache_ext) return {};
+    auto done = transport_.recover();
+    if (done) {
+        done = transport_.execute({.opcode = id_.flush_cache_ext ? flush_cache_ext : flush_cache,
+                                   .drive = drive_,
+                                   .limit = flush_limit});
+    }
+    if (done) return {};
+    transport_.reset_due = true;
+    return hal::fail(done.error(), "{}: flush: {}", name.view(), transport_.why.view());
+}
+
+Result<void> AtaDisk::read_blocks(uint64_t first, uint32_t count, std::byte* into)
+{
+    return transfer({first, count, into, false});
+}
+
+Result<void> AtaDisk::write_blocks(uint64_t first, uint32_t count, const std::byte* from)
+{
+    return transfer({first, count, const_cast<std::byte*>(from), true});
+}
+
+Result<void> AtaDisk::transfer(Request request)
+{
+    while (request.count) {
+        Request part = request;
+        part.count = std::min<uint32_t>(request.count, id_.lba48 ? 65536 : 256);
+        TRY(persist(part));
+        request.first += part.count;
+        request.count -= part.count;
+        request.data += size_t{part.count} * block_bytes;
+    }
+    return {};
+}
+
+// One command's worth; DMA may take fewer blocks. Up to three attempts, a reset between them,
+// and only the first by DMA: if PIO succeeds where the medium was not at fault, DMA was.
+Result<void> AtaDisk::persist(Request& request)
+{
+    bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
+    Result<void> result;
+    unsigned time_outs = 0;
+    for (unsigned attempts = 0; attempts < 3 && time_outs < 2; ++attempts) {
+        result = attempt(request, by_dma && attempts == 0);
+        if (result) break;
+        transport_.reset_due = true;
+        if (attempts == 0) {
+            log_failure(request);
+            blame_dma = by_dma && !(transport_.error & (uncorrectable_error | id_not_found));
+        }
+        if (result.error() == Error::gone) break;
+        time_outs += result.error() == Error::timed_out;
+    }
+    if (result && blame_dma) {
+        dma_ = false;
+        hal::log("{}: DMA does not work, using PIO", name.view());
+    }
+    return result;
+}
+
+void AtaDisk::log_failure(const Request& request) const
+{
+    const char* what = request.write ? "write" : "read";
+    if (request.count == 1)
+        hal::log("{}: {} of block {}: {}", name.view(), what, request.first, transport_.why.view());
+    else
+        hal::log("{}: {} of blocks {}...{}: {}", name.view(), what, request.first,
+                 request.first + request.count - 1, transport_.why.view());
+}
+
+bool AtaDisk::reachable_by_dma(Request& request) const
+{
+    for (uint32_t count = request.count; count; count /= 2) {
+        if (!transport_.map(request.data, size_t{count} * block_bytes)) continue;
+        request.count = count;
+        return true;
+    }
+    return false;
+}
+
+Result<void> AtaDisk::attempt(const Request& request, bool by_dma)
+{
+    TRY(transport_.recover());
+    TRY(prepare(!by_dma));
+    bool extended = id_.lba48 && (request.count > 256 || request.first + request.count > 1 << 28);
+    Protocol protocol = by_dma ? dma : multiple_ > 1 ? multiple : single;
+    return transport_.execute({.opcode = transfer_opcodes[request.write][extended][protocol],
+                               .drive = drive_,
+                               .lba = id_.lba,
+                               .extended = extended,
+                               .count = request.count,
+                               .address = address(request.first),
+                               .data = request.data,
+                               .bytes = size_t{request.count} * block_bytes,
+                               .bytes_per_request = size_t{multiple_} * block_bytes,
+                               .write = request.write,
+                               .dma = by_dma,
+                               .limit = transfer_limit});
+}
+
+Result<void> AtaDisk::prepare(bool for_pio)
+{
+    if (prepared_at_ != transport_.resets) {
+        prepared_at_ = transport_.resets;
+        geometry_set_ = id_.lba;
+        multiple_ = 0;
+    }
+    if (!geometry_set_) {
+        TRY(transport_.execute({.opcode = initialize_device_parameters,
+                                .drive = drive_,
+                                .count = id_.sectors_per_track,
+                                .address = uint64_t{id_.heads - 1u} << 24}));
+        geometry_set_ = true;
+    }
+    if (for_pio && multiple_ == 0) {
+        multiple_ = 1;
+        if (id_.largest_multiple < 2) return {};
+        if (transport_.execute(
+                {.opcode = set_multiple_mode, .drive = drive_, .count = id_.largest_multiple}))
+            multiple_ = id_.largest_multiple;
+    }
+    return {};
+}
+
+uint64_t AtaDisk::address(uint64_t block) const
+{
+    if (id_.lba) return block;
+    auto lba = static_cast<uint32_t>(block);  // at most 65535 * 16 * 255
+    uint32_t track = lba / id_.sectors_per_track;
+    return (track % id_.heads) << 24 | track / id_.heads << 8 | (lba % id_.sectors_per_track + 1);
 }

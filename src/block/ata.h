@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What an ATA disk says about itself, whatever it is connected by.
-// Spec: ATA/ATAPI-7 (T13/1532D) volume 1, IDENTIFY DEVICE; numbers are those of its words.
+// An ATA disk, whatever it is connected by: what it says about itself, and the commands that move
+// its blocks, with their retries. A driver supplies an AtaTransport, which executes one command.
+// Spec: ATA/ATAPI-7 (T13/1532D) volume 1; numbers are those of the words of IDENTIFY DEVICE.
 #pragma once
 #include <cstdint>
 #include <span>
-#include "hal/result.h"
-#include "lib/format.h"
+#include "hal/classes.h"
+#include "hal/time.h"
 
 struct AtaIdentity {
     using Words = std::span<const uint16_t, 256>;
@@ -22,4 +23,86 @@ struct AtaIdentity {
     // Errors, logged with `owner`: corrupt (an impossible size), unsupported (so are its sectors).
     static Result<AtaIdentity> from(Words words, std::string_view owner);
     static Text<48> model_in(Words words);  // also of IDENTIFY PACKET DEVICE
+};
+
+// The values of a command's registers, and its data.
+struct AtaCommand {
+    uint8_t opcode = 0;
+    uint8_t drive = 0;      // of the two on an IDE channel
+    bool lba = false;       // else the address is a cylinder << 8 | sector, and a head << 24
+    bool extended = false;  // address of 48 bits and count of 16, instead of 28 and 8
+    uint32_t count = 0;     // may be 256 (or 65536): the register has 0 then
+    uint64_t address = 0;
+    std::byte* data = nullptr;
+    size_t bytes = 0;
+    size_t bytes_per_request = 0;  // PIO: the data of one DRQ
+    bool write = false, dma = false;
+    hal::Duration limit = {5'000'000};  // a disk that sleeps spins up in some seconds
+
+    uint8_t device() const  // the Device register
+    {
+        auto head = extended ? 0 : address >> 24 & 15;
+        return static_cast<uint8_t>(0xa0 | lba << 6 | drive << 4 | head);
+    }
+};
+
+// What executes commands: an IDE channel, a SATA port.
+class AtaTransport {
+public:
+    // Makes ready for a DMA command with this memory. False: one command cannot do that.
+    virtual bool map(const std::byte* data, size_t bytes) = 0;
+    // Errors: device, timed_out, gone; `why` and `error` say more.
+    virtual Result<void> execute(const AtaCommand& command) = 0;
+    Result<void> recover();  // resets it if that is due
+
+    bool has_dma = false;
+    bool reset_due = false;
+    unsigned resets = 0;  // each makes the drives forget their settings
+    Text<80> why;         // the last command failed
+    uint8_t error = 0;    // the Error register then, 0 if the drive did not report one
+
+protected:
+    virtual Result<void> reset() = 0;
+    ~AtaTransport() = default;
+
+    template <class... Args> Error failed(Error code, std::string_view text, const Args&... args)
+    {
+        why.clear();
+        why.print(text, args...);
+        return code;
+    }
+    Error failed_with(uint8_t status, uint8_t error_register);  // the drive reports an error
+};
+
+class AtaDisk final : public BlockDevice {
+public:
+    AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& identity);
+    Text<64> abilities() const;  // "64 MiB, 131072 sectors, DMA"
+    Result<void> flush() override;
+
+private:
+    struct Request {
+        uint64_t first;
+        uint32_t count;
+        std::byte* data;
+        bool write;
+    };
+    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override;
+    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override;
+    Result<void> transfer(Request request);
+    Result<void> persist(Request& request);
+    void log_failure(const Request& request) const;
+    bool reachable_by_dma(Request& request) const;
+    Result<void> attempt(const Request& request, bool by_dma);
+    Result<void> prepare(bool for_pio);
+    uint64_t address(uint64_t block) const;
+
+    AtaTransport& transport_;
+    uint8_t drive_;
+    AtaIdentity id_;
+    bool dma_;
+    // The drive forgets these at a reset.
+    unsigned prepared_at_ = ~0u;
+    bool geometry_set_ = false;
+    uint8_t multiple_ = 0;  // sectors per DRQ; 0: not set yet
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ide - ATA disks on IDE channels: PCI controllers of class 01/01, and the two ISA port ranges.
 //
-// One command at a time per channel. Bus-master DMA goes straight to or from the caller's buffer;
-// what it cannot reach, and everything after it has failed once, goes by PIO, several sectors a
-// block. The interrupt only ends the rest between looks at the registers: a lost one costs a tick.
+// One command at a time per channel; block/ata.cpp decides which. Bus-master DMA goes straight to
+// or from the caller's buffer; what that cannot reach goes by PIO, several sectors a block. The
+// interrupt only ends the rest between looks at the registers: a lost one costs a tick.
 // Supports: CHS, LBA28, LBA48, sectors of 512 and 4096 bytes, both channels and drives, legacy and
 // native mode.  Not: ATAPI (named only), setting transfer modes (the firmware's stay), hot plug.
 // Spec: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2 ("V1", "V2"); PCI IDE Controller Specification
@@ -23,20 +23,12 @@ namespace command_block {  // V1, as are the control block and the commands
 struct Data : Register<Data, 0, uint16_t> {};
 struct Error : Register<Error, 1, uint8_t> {
     struct Abort : Field<2> {};
-    struct IdNotFound : Field<4> {};
-    struct Uncorrectable : Field<6> {};
 };
 struct SectorCount : Register<SectorCount, 2, uint8_t> {};
 struct LbaLow : Register<LbaLow, 3, uint8_t> {};  // CHS: sector number
 struct LbaMid : Register<LbaMid, 4, uint8_t> {};  // CHS: cylinder low
 struct LbaHigh : Register<LbaHigh, 5, uint8_t> {};
-struct Device : Register<Device, 6, uint8_t> {
-    struct Head : Field<0, 4> {};  // or bits 27:24 of an LBA
-    struct Drive : Field<4> {};
-    struct Obsolete5 : Field<5> {};  // 1 for drives before ATA-3
-    struct Lba : Field<6> {};
-    struct Obsolete7 : Field<7> {};
-};
+struct Device : Register<Device, 6, uint8_t> {};
 struct Status : Register<Status, 7, uint8_t> {  // reading it ends the interrupt
     struct Error : Field<0> {};
     struct DataRequest : Field<3> {};
@@ -78,42 +70,12 @@ constexpr unsigned descriptors = 128;
 }  // namespace bus_master
 
 using command_block::Status;
-enum Opcode : uint8_t {
-    initialize_device_parameters = 0x91,
-    identify_packet_device = 0xa1,
-    set_multiple_mode = 0xc6,
-    flush_cache = 0xe7,
-    flush_cache_ext = 0xea,
-    identify_device = 0xec,
-};
-enum Protocol : uint8_t { single, multiple, dma };
-constexpr uint8_t transfer_opcodes[2][2][3] = {
-    // [write][EXT][protocol]
-    {{0x20, 0xc4, 0xc8}, {0x24, 0x29, 0x25}},
-    {{0x30, 0xc5, 0xca}, {0x34, 0x39, 0x35}},
-};
+enum Opcode : uint8_t { identify_packet_device = 0xa1, identify_device = 0xec };
 
-// V1 gives no limits; a disk that sleeps needs some seconds to spin up.
-constexpr Duration transfer_limit = 10_s, flush_limit = 60_s, ready_limit = 5_s;
-constexpr uint8_t all_ones = 0xff;  // BSY and DRQ and ERR: nothing drives the bus
+constexpr Duration ready_limit = 5_s;  // V1 gives none; a disk spins up in some seconds
+constexpr uint8_t all_ones = 0xff;     // BSY and DRQ and ERR: nothing drives the bus
 
-constexpr Bits<command_block::Device> device_bits(unsigned drive)
-{
-    using Device = command_block::Device;
-    return Device::Obsolete7::of(1) | Device::Obsolete5::of(1) |
-           Device::Drive::of(static_cast<uint8_t>(drive));
-}
-
-void name_errors(uint8_t error, Text<80>& text)
-{
-    static constexpr const char* names[8] = {"AMNF", "NM", "ABRT", "MCR",
-                                             "IDNF", "MC", "UNC",  "ICRC"};
-    for (int bit = 7; bit >= 0; --bit) {
-        if (error >> bit & 1) text.print("{} ", names[bit]);
-    }
-}
-
-class Channel {
+class Channel final : public AtaTransport {
 public:
     Channel(::Device& controller, unsigned number, Window command, Window control)
         : controller(controller), number(number), command_(command), control_(control)
@@ -123,20 +85,6 @@ public:
     const unsigned number;
 
     static void on_interrupt(void* channel) { static_cast<Channel*>(channel)->interrupt(); }
-    const Registers& registers() const { return command_; }
-    bool can_dma() const { return table_.data; }
-    unsigned resets() const { return resets_; }
-    void reset_before_next_command() { failed_ = true; }
-    Result<void> recover() { return failed_ ? reset() : Result<void>(); }
-    std::string_view why() const { return why_; }      // the last command failed
-    uint8_t error_register() const { return error_; }  // 0 unless the drive said ERR
-    template <class... Args>
-    Error failed(Error error, std::string_view text, const Args&... args)
-    {
-        why_.clear();
-        why_.print(text, args...);
-        return error;
-    }
 
     // A node for a drive in the device tree; the first one makes the channel's.
     Result<::Device*> add_node(std::string_view kind, unsigned drive)
@@ -155,6 +103,7 @@ public:
         table_ =
             TRY(allocate_dma(bus_master::descriptors * sizeof(bus_master::Descriptor), 4, 65536));
         bus_master_ = Registers(window);
+        has_dma = true;
         return {};
     }
 
@@ -170,8 +119,8 @@ public:
                    command_.read<command_block::LbaLow>() == 0xaa;
         };
         unsigned there = 0;
-        for (unsigned drive : {0u, 1u}) {
-            command_.write(device_bits(drive));
+        for (uint8_t drive : {0, 1}) {
+            command_.write<command_block::Device>(AtaCommand{.drive = drive}.device());
             settle();
             bool keeps = keeps_registers();
             uint8_t now = status();
@@ -184,62 +133,39 @@ public:
         return there;
     }
 
-    // Errors: not_found (no drive), unsupported (a packet device, by its signature), as of pio().
+    // Errors: not_found (no drive), unsupported (a packet device, by its signature), as of
+    // execute().
     Result<void> identify(unsigned drive, Opcode opcode, std::span<uint16_t, 256> words)
     {
         control_.write(control_block::DeviceControl::Obsolete3::of(1));  // interrupts on
-        TRY(select(device_bits(drive)));
-        command(opcode);
-        if (status() == 0) return Error::not_found;  // nobody took the command
-        auto done = pio(std::as_writable_bytes(words), false, words.size_bytes(), ready_limit);
-        if (!(error_ & command_block::Error::Abort::mask)) return done;
-        bool is_packet_device = command_.read<command_block::LbaMid>() == 0x14 &&
-                                command_.read<command_block::LbaHigh>() == 0xeb;
-        return is_packet_device ? Error::unsupported : Error::not_found;
-    }
-
-    Result<void> select(Bits<command_block::Device> device)  // V2, 11.3: idle before and after
-    {
-        error_ = 0;
-        for (bool selected : {false, true}) {
-            auto now = TRY(not_busy(ready_limit));
-            if (Status::DataRequest::in(now)) return check(Status::DataRequest::mask, false);
-            if (selected) break;
-            command_.write(device);
-            settle();
+        auto data = std::as_writable_bytes(words);
+        auto done = execute({.opcode = opcode,
+                             .drive = static_cast<uint8_t>(drive),
+                             .data = data.data(),
+                             .bytes = data.size(),
+                             .bytes_per_request = data.size()});
+        if (done) return done;
+        if (error & command_block::Error::Abort::mask) {
+            bool is_packet_device = command_.read<command_block::LbaMid>() == 0x14 &&
+                                    command_.read<command_block::LbaHigh>() == 0xeb;
+            return is_packet_device ? Error::unsupported : Error::not_found;
         }
-        return {};
+        return status() == 0 ? Error::not_found : done;  // 0: nobody took the command
     }
 
-    void command(uint8_t opcode) const
+    Result<void> execute(const AtaCommand& command) override
     {
-        command_.write<command_block::Command>(opcode);
-        settle();
+        TRY(select(command.device()));
+        if (command.extended)  // V1, 4.14: the upper halves first, through the same registers
+            set_registers(command.count >> 8, static_cast<uint32_t>(command.address >> 24));
+        set_registers(command.count, static_cast<uint32_t>(command.address));
+        if (command.dma) return dma(command);
+        give(command.opcode);
+        return pio(command);
     }
 
-    Result<void> end_of_command(Duration limit = ready_limit)
-    {
-        return check(TRY(not_busy(limit)), false);
-    }
-
-    // The data of a command that has been given (V2, 11.5 and 11.6): DRQ once for each block.
-    Result<void> pio(std::span<std::byte> data, bool write, size_t block_bytes,
-                     Duration limit = transfer_limit)
-    {
-        for (bool first = true; !data.empty(); first = false) {
-            // There is no interrupt before the first block of a write.
-            auto now = TRY(not_busy(limit, !(write && first)));
-            TRY(check(now, true));
-            auto block = data.first(std::min(block_bytes, data.size()));
-            move(block, write);
-            settle();
-            data = data.subspan(block.size());
-        }
-        return end_of_command(limit);
-    }
-
-    // Fills the descriptor table. False: the engine cannot do it in one command.
-    bool describe_memory(const std::byte* data, size_t bytes)
+    // Fills the descriptor table.
+    bool map(const std::byte* data, size_t bytes) override
     {
         auto* descriptor = reinterpret_cast<bus_master::Descriptor*>(table_.data);
         auto* last = descriptor + bus_master::descriptors;
@@ -261,16 +187,90 @@ public:
         return true;
     }
 
+private:
+    uint8_t status() const { return control_.read<control_block::AlternateStatus>(); }
+    void settle() const
+    {
+        for (int i = 0; i < 4; ++i) status();  // 400 ns: Status is valid only then
+    }
+
+    void interrupt()
+    {
+        if (has_dma) {  // the line may be shared; BM 2.0: the bit latches the drive's interrupt
+            if (!bus_master_.get<bus_master::Status::Interrupt>()) return;
+            bus_master_.acknowledge<bus_master::Status::Interrupt>();
+        }
+        command_.read<Status>();
+        interrupted_ = true;
+    }
+
+    Result<void> reset() override  // V2, 11.2
+    {
+        using Control = control_block::DeviceControl;
+        if (stuck_ && Status::Busy::in(status())) return failed(Error::timed_out, "still busy");
+        control_.write(Control::SoftReset::of(1) | Control::Obsolete3::of(1));
+        sleep(5_us);
+        control_.write(Control::Obsolete3::of(1));
+        sleep(2_ms);
+        auto done = not_busy(ready_limit);
+        stuck_ = done.error() == Error::timed_out;
+        return done ? Result<void>() : done.error();
+    }
+
+    Result<void> select(uint8_t device)  // V2, 11.3: idle before and after
+    {
+        error = 0;
+        why.clear();
+        for (bool selected : {false, true}) {
+            auto now = TRY(not_busy(ready_limit));
+            if (Status::DataRequest::in(now)) return check(Status::DataRequest::mask, false);
+            if (selected) break;
+            command_.write<command_block::Device>(device);
+            settle();
+        }
+        return {};
+    }
+
+    void set_registers(uint32_t count, uint32_t address) const
+    {
+        command_.write<command_block::SectorCount>(static_cast<uint8_t>(count));
+        command_.write<command_block::LbaLow>(static_cast<uint8_t>(address));
+        command_.write<command_block::LbaMid>(static_cast<uint8_t>(address >> 8));
+        command_.write<command_block::LbaHigh>(static_cast<uint8_t>(address >> 16));
+    }
+
+    void give(uint8_t opcode) const
+    {
+        command_.write<command_block::Command>(opcode);
+        settle();
+    }
+
+    // The data of a command that has been given (V2, 11.5 and 11.6): DRQ once for each block.
+    Result<void> pio(const AtaCommand& command)
+    {
+        std::span data(command.data, command.bytes);
+        for (bool first = true; !data.empty(); first = false) {
+            // There is no interrupt before the first block of a write.
+            auto now = TRY(not_busy(command.limit, !(command.write && first)));
+            TRY(check(now, true));
+            auto block = data.first(std::min(command.bytes_per_request, data.size()));
+            move(block, command.write);
+            settle();
+            data = data.subspan(block.size());
+        }
+        return check(TRY(not_busy(command.limit)), false);
+    }
+
     // A command whose registers are set, with the memory in the table (BM 3.1; V2, 11.7).
-    Result<void> dma(uint8_t opcode, bool write)
+    Result<void> dma(const AtaCommand& command)
     {
         using DriveStatus = command_block::Status;
-        auto direction = bus_master::Command::ToMemory::of(!write);
+        auto direction = bus_master::Command::ToMemory::of(!command.write);
         bus_master_.write<bus_master::DescriptorTable>(table_.address);
         bus_master_.write(direction);
         bus_master_.acknowledge<bus_master::Status::Latched>();
         interrupted_ = false;
-        command(opcode);
+        give(command.opcode);
         bus_master_.write(direction | bus_master::Command::Start::of(1));
 
         uint8_t drive = 0, engine = 0;
@@ -283,7 +283,7 @@ public:
                 return interrupt && !DriveStatus::Busy::in(drive) &&
                        !DriveStatus::DataRequest::in(drive);
             },
-            transfer_limit);
+            command.limit);
         bus_master_.write(direction);  // stopped: from here on the buffer is the caller's again
         if (drive == all_ones) return failed(Error::gone, "the drive has gone");
         if (!waited)
@@ -295,38 +295,6 @@ public:
         if (bus_master::Status::Error::in(engine) || bus_master::Status::Active::in(engine))
             return failed(Error::device, "DMA failed (bus master status {02x})", engine);
         return {};
-    }
-
-    Result<void> reset()  // V2, 11.2
-    {
-        using Control = control_block::DeviceControl;
-        if (stuck_ && Status::Busy::in(status())) return failed(Error::timed_out, "still busy");
-        ++resets_;
-        control_.write(Control::SoftReset::of(1) | Control::Obsolete3::of(1));
-        sleep(5_us);
-        control_.write(Control::Obsolete3::of(1));
-        sleep(2_ms);
-        auto done = not_busy(ready_limit);
-        stuck_ = done.error() == Error::timed_out;
-        failed_ = !done;
-        return done ? Result<void>() : done.error();
-    }
-
-private:
-    uint8_t status() const { return control_.read<control_block::AlternateStatus>(); }
-    void settle() const
-    {
-        for (int i = 0; i < 4; ++i) status();  // 400 ns: Status is valid only then
-    }
-
-    void interrupt()
-    {
-        if (can_dma()) {  // the line may be shared; BM 2.0: the bit latches the drive's interrupt
-            if (!bus_master_.get<bus_master::Status::Interrupt>()) return;
-            bus_master_.acknowledge<bus_master::Status::Interrupt>();
-        }
-        command_.read<Status>();
-        interrupted_ = true;
     }
 
     Result<uint8_t> not_busy(Duration limit, bool rest = true)
@@ -345,15 +313,10 @@ private:
     // What the drive says once BSY is off.
     Result<void> check(uint8_t status, bool wants_data)
     {
-        error_ = 0;
-        if (Status::Error::in(status) || Status::DeviceFault::in(status)) {
-            if (Status::Error::in(status)) error_ = command_.read<command_block::Error>();
-            why_.clear();
-            if (Status::DeviceFault::in(status)) why_.append("device fault ");
-            name_errors(error_, why_);
-            why_.print("(status {02x}, error {02x})", status, error_);
-            return Error::device;
-        }
+        bool reported = Status::Error::in(status);
+        if (reported || Status::DeviceFault::in(status))
+            return failed_with(status,
+                               reported ? command_.read<command_block::Error>() : uint8_t{0});
         if (Status::DataRequest::in(status) == wants_data) return {};
         return failed(
             Error::device,
@@ -381,205 +344,8 @@ private:
     Registers command_, control_, bus_master_;
     DmaMemory table_;
     volatile bool interrupted_ = false;  // since the DMA command was given
-    bool failed_ = false;                // a reset is due
     bool stuck_ = false;                 // not even a reset helped
-    unsigned resets_ = 0;
-    uint8_t error_ = 0;
-    Text<80> why_;
     ::Device* node_ = nullptr;
-};
-
-class Disk final : public BlockDevice {
-public:
-    Disk(Channel& channel, unsigned drive, const AtaIdentity& identity)
-        : channel_(channel),
-          drive_(drive),
-          id_(identity),
-          dma_(id_.dma_selected && channel.can_dma())
-    {
-        model = id_.model;
-        blocks = id_.blocks;
-        block_bytes = id_.block_bytes;
-    }
-
-    Text<64> abilities() const
-    {
-        Text<64> text;
-        text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
-        if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
-        if (!id_.lba) text.append(", CHS");
-        return text.append(dma_ ? ", DMA" : ", PIO");
-    }
-
-    Result<void> flush() override
-    {
-        if (!id_.flush_cache && !id_.flush_cache_ext) return {};
-        auto done = channel_.recover();
-        if (done) done = channel_.select(device_bits(drive_));
-        if (done) {
-            channel_.command(id_.flush_cache_ext ? flush_cache_ext : flush_cache);
-            done = channel_.end_of_command(flush_limit);
-        }
-        if (done) return {};
-        channel_.reset_before_next_command();
-        return fail(done.error(), "{}: flush: {}", name.view(), channel_.why());
-    }
-
-private:
-    struct Request {
-        uint64_t first;
-        uint32_t count;
-        std::byte* data;
-        bool write;
-    };
-    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
-    {
-        return transfer({first, count, into, false});
-    }
-    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
-    {
-        return transfer({first, count, const_cast<std::byte*>(from), true});
-    }
-
-    Result<void> transfer(Request request)
-    {
-        while (request.count) {
-            Request part = request;
-            part.count = std::min<uint32_t>(request.count, id_.lba48 ? 65536 : 256);
-            TRY(persist(part));
-            request.first += part.count;
-            request.count -= part.count;
-            request.data += size_t{part.count} * block_bytes;
-        }
-        return {};
-    }
-
-    // One command's worth; DMA may take fewer blocks. Up to three attempts, a reset between them,
-    // and only the first by DMA: if PIO succeeds where the medium was not at fault, DMA was.
-    Result<void> persist(Request& request)
-    {
-        using DiskError = command_block::Error;
-        constexpr uint8_t medium = DiskError::Uncorrectable::mask | DiskError::IdNotFound::mask;
-        bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
-        Result<void> result;
-        unsigned time_outs = 0;
-        for (unsigned attempts = 0; attempts < 3 && time_outs < 2; ++attempts) {
-            result = attempt(request, by_dma && attempts == 0);
-            if (result) break;
-            channel_.reset_before_next_command();
-            if (attempts == 0) {
-                log_failure(request);
-                blame_dma = by_dma && !(channel_.error_register() & medium);
-            }
-            if (result.error() == Error::gone) break;
-            time_outs += result.error() == Error::timed_out;
-        }
-        if (result && blame_dma) {
-            dma_ = false;
-            log("{}: DMA does not work, using PIO", name.view());
-        }
-        return result;
-    }
-
-    void log_failure(const Request& request) const
-    {
-        Text<64> what(request.write ? "write" : "read");
-        what.print(" of block{} {}", request.count > 1 ? "s" : "", request.first);
-        if (request.count > 1) what.print("...{}", request.first + request.count - 1);
-        log("{}: {}: {}", name.view(), what.view(), channel_.why());
-    }
-
-    bool reachable_by_dma(Request& request) const
-    {
-        for (uint32_t count = request.count; count; count /= 2) {
-            if (!channel_.describe_memory(request.data, size_t{count} * block_bytes)) continue;
-            request.count = count;
-            return true;
-        }
-        return false;
-    }
-
-    Result<void> attempt(const Request& request, bool by_dma)
-    {
-        TRY(channel_.recover());
-        TRY(prepare(!by_dma));
-        bool extended =
-            id_.lba48 && (request.count > 256 || request.first + request.count > 1 << 28);
-        TRY(address(request, extended));
-        Protocol protocol = by_dma ? dma : multiple_ > 1 ? multiple : single;
-        uint8_t opcode = transfer_opcodes[request.write][extended][protocol];
-        if (by_dma) return channel_.dma(opcode, request.write);
-        channel_.command(opcode);
-        return channel_.pio({request.data, size_t{request.count} * block_bytes}, request.write,
-                            size_t{multiple_} * block_bytes);
-    }
-
-    Result<void> prepare(bool for_pio)
-    {
-        if (prepared_at_ != channel_.resets()) {
-            prepared_at_ = channel_.resets();
-            geometry_set_ = id_.lba;
-            multiple_ = 0;
-        }
-        auto& regs = channel_.registers();
-        auto device = device_bits(drive_);
-        if (!geometry_set_) {
-            auto last_head = static_cast<uint8_t>(id_.heads - 1);
-            TRY(channel_.select(device | command_block::Device::Head::of(last_head)));
-            regs.write<command_block::SectorCount>(id_.sectors_per_track);
-            channel_.command(initialize_device_parameters);
-            TRY(channel_.end_of_command());
-            geometry_set_ = true;
-        }
-        if (for_pio && multiple_ == 0) {
-            multiple_ = 1;
-            if (id_.largest_multiple < 2) return {};
-            TRY(channel_.select(device));
-            regs.write<command_block::SectorCount>(id_.largest_multiple);
-            channel_.command(set_multiple_mode);
-            if (channel_.end_of_command()) multiple_ = id_.largest_multiple;
-        }
-        return {};
-    }
-
-    Result<void> address(const Request& request, bool extended)
-    {
-        using namespace command_block;
-        auto& regs = channel_.registers();
-        auto byte = [](uint64_t number, unsigned shift) {
-            return static_cast<uint8_t>(number >> shift);
-        };
-        uint64_t place = request.first;  // bits 23:0 go to the three LBA registers, 27:24 to Device
-        if (!id_.lba) {
-            auto lba = static_cast<uint32_t>(place);  // at most 65535 * 16 * 255
-            uint32_t track = lba / id_.sectors_per_track;
-            place = (track % id_.heads) << 24 | track / id_.heads << 8 |
-                    (lba % id_.sectors_per_track + 1);
-        }
-        auto head = extended ? uint8_t{0} : byte(place, 24);
-        auto device = device_bits(drive_) | command_block::Device::Lba::of(id_.lba);
-        TRY(channel_.select(device | command_block::Device::Head::of(head)));
-        if (extended) {  // V1, 4.14: the upper halves first, through the same registers
-            regs.write<SectorCount>(byte(request.count, 8));
-            regs.write<LbaLow>(byte(place, 24));
-            regs.write<LbaMid>(byte(place, 32));
-            regs.write<LbaHigh>(byte(place, 40));
-        }
-        regs.write<SectorCount>(byte(request.count, 0));  // 0 is the largest count
-        regs.write<LbaLow>(byte(place, 0));
-        regs.write<LbaMid>(byte(place, 8));
-        regs.write<LbaHigh>(byte(place, 16));
-        return {};
-    }
-
-    Channel& channel_;
-    unsigned drive_;
-    AtaIdentity id_;
-    bool dma_;
-    // The drive forgets these at a reset.
-    unsigned prepared_at_ = ~0u;
-    bool geometry_set_ = false;
-    uint8_t multiple_ = 0;  // sectors per DRQ; 0: not set yet
 };
 
 Result<void> add_drive(Channel& channel, unsigned drive)
@@ -588,7 +354,8 @@ Result<void> add_drive(Channel& channel, unsigned drive)
     auto identified = channel.identify(drive, identify_device, words);
     auto why = identified.error();
     if (!identified && why != Error::not_found && why != Error::unsupported) {
-        TRY(channel.reset());
+        channel.reset_due = true;
+        TRY(channel.recover());
         identified = channel.identify(drive, identify_device, words);
     }
     if (identified.error() == Error::unsupported) {
@@ -600,7 +367,7 @@ Result<void> add_drive(Channel& channel, unsigned drive)
     if (!identified) return identified;
     auto identity = AtaIdentity::from(words, channel.controller.name());
     if (!identity) return Error::not_found;  // and said so
-    Disk* disk = TRY(make<Disk>(channel, drive, identity.value()));
+    AtaDisk* disk = TRY(make<AtaDisk>(channel, drive, identity.value()));
     ::Device* node = TRY(channel.add_node("wd", drive));
     node->describe("<{}>, {}", disk->model.view(), disk->abilities().view());
     publish_as(*disk, node->name());
@@ -612,8 +379,8 @@ Result<void> attach_channel(Channel& channel, unsigned irq, const Window* bus_ma
 {
     unsigned there = channel.drives_there();
     const char* controller = channel.controller.name();
-    if (!channel.why().empty())
-        log("{}: channel {}: {}", controller, channel.number, channel.why());
+    if (!channel.why.empty())
+        log("{}: channel {}: {}", controller, channel.number, channel.why.view());
     if (there == 0) return Error::not_found;
     if (!channel.controller.is_pci()) channel.controller.describe("");
     if (bus_master) TRY(channel.use_bus_master(*bus_master));
@@ -624,7 +391,7 @@ Result<void> attach_channel(Channel& channel, unsigned irq, const Window* bus_ma
         auto added = add_drive(channel, drive);
         if (added || added.error() == Error::not_found) continue;
         log("{}: channel {} drive {}: {}", controller, channel.number, drive,
-            channel.why().empty() ? error_text(added.error()) : channel.why());
+            channel.why.empty() ? error_text(added.error()) : channel.why.c_str());
         if (added.error() == Error::timed_out) break;
     }
     return {};
