@@ -51,14 +51,16 @@ static void attach_early_devices()
 
 static void say_hello()
 {
-    hal::log("Vesper ({}), started by {} {}", config_name, boot_info.protocol, boot_info.loader.view());
+    hal::log("Vesper ({}), started by {} {}", config_name, boot_info.protocol,
+             boot_info.loader.view());
     for (std::string_view rest = boot_info.problems; !rest.empty();) {
         std::string_view line = rest.substr(0, rest.find('\n'));
         rest.remove_prefix(std::min(rest.size(), line.size() + 1));
         hal::log("boot: {}", line);
     }
     if (!boot_info.unknown_words.empty())
-        hal::log("boot: not known here, passed on to the payload: {}", boot_info.unknown_words.view());
+        hal::log("boot: not known here, passed on to the payload: {}",
+                 boot_info.unknown_words.view());
 }
 
 static void attach_devices()

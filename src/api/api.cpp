@@ -88,10 +88,14 @@ int api_console_cells(uint32_t* columns, uint32_t* rows)
 
 int api_console_put(uint32_t column, uint32_t row, int c, uint32_t attribute)
 {
-    return code(console::put_cell(column, row, static_cast<char>(c), static_cast<uint8_t>(attribute)));
+    return code(
+        console::put_cell(column, row, static_cast<char>(c), static_cast<uint8_t>(attribute)));
 }
 
-int api_console_move(uint32_t column, uint32_t row) { return code(console::move_cursor(column, row)); }
+int api_console_move(uint32_t column, uint32_t row)
+{
+    return code(console::move_cursor(column, row));
+}
 
 int api_console_color(uint32_t attribute)
 {

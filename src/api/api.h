@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The struct that a payload gets. Its calls enter by gate.S and end in the api_... functions of this folder.
+// The struct that a payload gets. Its calls enter by gate.S and end in the api_... functions of
+// this folder.
 #pragma once
 #include <cstdint>
 #include "boot/boot_info.h"

@@ -36,9 +36,11 @@ Result<void> mount_named(std::string_view name)
     BlockDevice* device = find_block_device(name);
     if (!device) {
         Text<160> there;
-        for (BlockDevice* d = first_block_device(); d; d = d->next) there.append(' ').append(d->name);
-        return hal::fail(Error::not_found, "root={}: there is no such disk or partition; there are:{}",
-                         name, there.empty() ? std::string_view(" none") : there.view());
+        for (BlockDevice* d = first_block_device(); d; d = d->next)
+            there.append(' ').append(d->name);
+        return hal::fail(Error::not_found,
+                         "root={}: there is no such disk or partition; there are:{}", name,
+                         there.empty() ? std::string_view(" none") : there.view());
     }
     auto mounted = fs::mount(*device);
     if (mounted.error() == Error::not_found)
@@ -94,7 +96,8 @@ Result<void> mount_root(const BootInfo& info)
 Result<void> load(std::string_view path)
 {
     loaded_bytes = 0;
-    if (!root_file_system) return hal::fail(Error::not_found, "{}: there is no root to load it from", path);
+    if (!root_file_system)
+        return hal::fail(Error::not_found, "{}: there is no root to load it from", path);
     auto found = fs::look_up(*root_file_system, path);
     if (!found)
         return hal::fail(found.error(), "{} on {}: {}", path, root_volume->name.view(),
@@ -105,14 +108,16 @@ Result<void> load(std::string_view path)
     if (file.size == 0) return hal::fail(Error::invalid, "{}: the file is empty", path);
     uint32_t room = machine::arena_end() - payload_range.start;
     if (file.size > room)
-        return hal::fail(Error::too_large, "{}: {} bytes do not fit into the payload's {} bytes of memory",
-                         path, file.size, room);
+        return hal::fail(Error::too_large,
+                         "{}: {} bytes do not fit into the payload's {} bytes of memory", path,
+                         file.size, room);
     auto to = reinterpret_cast<std::byte*>(payload_range.start);
     auto bytes = static_cast<uint32_t>(file.size);
     auto read = file.read(0, {to, bytes});
     if (!read) return hal::fail(read.error(), "{}: {}", path, error_text(read.error()));
     if (read.value() != bytes)
-        return hal::fail(Error::corrupt, "{}: only {} of {} bytes could be read", path, read.value(), bytes);
+        return hal::fail(Error::corrupt, "{}: only {} of {} bytes could be read", path,
+                         read.value(), bytes);
     loaded_bytes = bytes;
     payload_range.image_end = payload_range.start + bytes;
     return {};
@@ -128,8 +133,10 @@ void run(const char* args)
     bool returned = call_payload(payload_range.start, stack_top, api, result);
     api::clean_up();
     console::begin_anew();
-    if (returned) hal::log("kexec: the payload returned {} (0x{x})", static_cast<int32_t>(result), result);
-    else hal::log("kexec: the payload has been ended");
+    if (returned)
+        hal::log("kexec: the payload returned {} (0x{x})", static_cast<int32_t>(result), result);
+    else
+        hal::log("kexec: the payload has been ended");
 }
 
 }  // namespace kexec

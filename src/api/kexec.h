@@ -15,8 +15,8 @@ BlockDevice* root_device();
 // Errors: not_found (why has been logged), and the file system's.
 Result<void> mount_root(const BootInfo& info);
 
-// Reads the payload to KEXECADDR. Errors: not_found, is_directory, invalid (empty), too_large, and the disk's; why
-// has been logged.
+// Reads the payload to KEXECADDR. Errors: not_found, is_directory, invalid (empty), too_large, and
+// the disk's; why has been logged.
 Result<void> load(std::string_view path);
 
 // Calls what load() has loaded, with the API. Comes back when it returns or faults; either has been

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Time since boot. The 8254's counter 0 runs at 100 interrupts a second and is read between them; once it has measured
-// the CPU's time stamp counter, that is the clock: no delay is spent on calibration.
-// Data sheet: Intel 8254 (order 231164).
+// Time since boot. The 8254's counter 0 runs at 100 interrupts a second and is read between them;
+// once it has measured the CPU's time stamp counter, that is the clock: no delay is spent on
+// calibration. Data sheet: Intel 8254 (order 231164).
 #include "arch/cpu.h"
 #include "arch/machine.h"
 #include "hal/irq.h"
@@ -19,14 +19,15 @@ struct Control : Register<Control, 3, uint8_t> {
 
 constexpr uint32_t hertz = 1193182;
 constexpr uint32_t reload = 11932;  // 10.0001 ms
-constexpr uint64_t measures[] = {10'000, 100'000, 2'000'000};  // us: each makes the next estimate better
+constexpr uint64_t measures[] = {10'000, 100'000,
+                                 2'000'000};  // us: each makes the next estimate better
 
 struct State {
     uint64_t pit_ticks = 0;  // since boot
     uint32_t last_count = 0;
     uint64_t first_tsc = 0, first_us = 0;  // where the measurement began
     uint64_t base_tsc = 0, base_us = 0;    // where the present estimate begins
-    uint32_t us_per_tick_32 = 0;           // microseconds per TSC tick, times 2^32; 0: not yet known
+    uint32_t us_per_tick_32 = 0;  // microseconds per TSC tick, times 2^32; 0: not yet known
     unsigned next_measure = 0;
 };
 constinit State state;
@@ -44,8 +45,8 @@ uint32_t read_count()
 uint64_t pit_us()
 {
     uint32_t count = read_count();
-    uint32_t passed = state.last_count >= count ? state.last_count - count
-                                                : state.last_count + reload - count;
+    uint32_t passed =
+        state.last_count >= count ? state.last_count - count : state.last_count + reload - count;
     state.pit_ticks += passed < reload ? passed : 0;
     state.last_count = count;
     return state.pit_ticks * 1'000'000 / hertz;
@@ -134,8 +135,10 @@ InterruptsOff::~InterruptsOff()
 void InterruptsOff::halt()
 {
     // `sti` lets the next instruction begin before an interrupt is taken: none is slept through.
-    if (were_on_) asm volatile("sti; hlt; cli" ::: "memory");
-    else pause();
+    if (were_on_)
+        asm volatile("sti; hlt; cli" ::: "memory");
+    else
+        pause();
 }
 
 void sleep(Duration duration)

@@ -45,10 +45,14 @@ extern uint8_t page_directory[];
 void double_fault_entry();
 alignas(8) uint64_t gdt[5] = {0, 0x00cf9a000000ffff, 0x00cf92000000ffff};
 const uint32_t own_idt = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(idt));
-const TablePointer gdt_pointer = {sizeof gdt - 1, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(gdt))};
+const TablePointer gdt_pointer = {sizeof gdt - 1,
+                                  static_cast<uint32_t>(reinterpret_cast<uintptr_t>(gdt))};
 }
 
-static uint32_t address_of(const void* p) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p)); }
+static uint32_t address_of(const void* p)
+{
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p));
+}
 
 static uint64_t task_descriptor(const TaskState& state)
 {
@@ -75,8 +79,8 @@ void load_own_tables()
 {
     load_tables();
     asm volatile(
-        "ljmp %0, $1f; 1: movl %1, %%ds; movl %1, %%es; movl %1, %%fs; movl %1, %%gs; movl %1, %%ss" ::"i"(
-            code_selector),
+        "ljmp %0, $1f; 1: movl %1, %%ds; movl %1, %%es; movl %1, %%fs; movl %1, %%gs; movl %1, "
+        "%%ss" ::"i"(code_selector),
         "r"(static_cast<uint32_t>(data_selector))
         : "memory");
     // Neither is busy: a double fault's task is left without a return, and must not stay so.
@@ -120,7 +124,8 @@ static void init_fpu()
 {
     if (features.fxsr && features.sse) {
         uint32_t cr4, mxcsr = 0x1f80;
-        asm volatile("movl %%cr4, %0; orl $0x600, %0; movl %0, %%cr4" : "=r"(cr4));  // OSFXSR, OSXMMEXCPT
+        asm volatile("movl %%cr4, %0; orl $0x600, %0; movl %0, %%cr4"
+                     : "=r"(cr4));  // OSFXSR, OSXMMEXCPT
         asm volatile("ldmxcsr %0" ::"m"(mxcsr));
     }
     asm volatile("fninit");
@@ -133,7 +138,8 @@ static void init_double_fault_task()
     fault_state.eflags = 2;
     fault_state.esp = address_of(fault_task_stack + sizeof fault_task_stack);
     fault_state.cs = code_selector;
-    fault_state.ds = fault_state.es = fault_state.fs = fault_state.gs = fault_state.ss = data_selector;
+    fault_state.ds = fault_state.es = fault_state.fs = fault_state.gs = fault_state.ss =
+        data_selector;
     fault_state.io_map = main_state.io_map = sizeof(TaskState);
     idt[8] = {0, fault_task, 0, task_gate, 0};
 }

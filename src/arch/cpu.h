@@ -56,6 +56,6 @@ inline uint64_t read_msr(uint32_t index)
     return value;
 }
 
-[[noreturn]] void stop();   // halts for ever
+[[noreturn]] void stop();  // halts for ever
 
 }  // namespace cpu

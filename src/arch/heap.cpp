@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include "arch/paging.h"
 #include "hal/dma.h"
 #include "hal/log.h"
-#include "arch/paging.h"
 
 namespace heap {
 
@@ -15,8 +15,8 @@ struct Piece {  // a free piece; they are in order of their addresses
     size_t bytes;
     Piece* next;
 };
-struct Header {  // in front of what has been handed out
-    size_t bytes;     // of the whole piece, from `start` on
+struct Header {    // in front of what has been handed out
+    size_t bytes;  // of the whole piece, from `start` on
     uint32_t start;
 };
 static_assert(sizeof(Header) == 8 && sizeof(Piece) == 8);
@@ -118,7 +118,8 @@ Result<DmaMemory> allocate_dma(size_t bytes, size_t alignment, size_t boundary)
     if (boundary && needed > boundary) return Error::invalid;
     void* data = heap::allocate(bytes, needed);
     uint32_t address = 0;
-    if (!data || !paging::physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)), address))
+    if (!data ||
+        !paging::physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)), address))
         return Error::no_memory;
     memset(data, 0, bytes);
     return DmaMemory{static_cast<std::byte*>(data), address, bytes};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's own memory: first fit over a list of free pieces, joined again when they are freed. It begins with
-// some memory of the image, so that it works before the memory map has been read.
+// The kernel's own memory: first fit over a list of free pieces, joined again when they are freed.
+// It begins with some memory of the image, so that it works before the memory map has been read.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -34,7 +34,8 @@ Result<uint32_t> place_heap(const BootInfo& info, uint64_t& bytes)
         uint64_t end = std::min(range.end(), identity_limit) & ~0xfffull;
         if (range.type != MemoryRange::Type::ram || end < bytes) continue;
         uint64_t start = end - bytes;
-        if (start >= std::max<uint64_t>(range.start, kexec_physical + 65536)) best = std::max(best, start);
+        if (start >= std::max<uint64_t>(range.start, kexec_physical + 65536))
+            best = std::max(best, start);
     }
     if (!best) return Error::no_memory;
     return static_cast<uint32_t>(best);

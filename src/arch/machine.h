@@ -11,7 +11,8 @@ namespace machine {
 // Boot modules that are in the way are moved.
 Result<void> init(BootInfo& info);
 
-// Takes the machine back after a payload: its own tables, interrupt controller and clock may be gone.
+// Takes the machine back after a payload: its own tables, interrupt controller and clock may be
+// gone.
 void reclaim();
 
 // The payload's memory: from KEXECADDR to this address, contiguous in physical memory.
@@ -26,9 +27,9 @@ struct PayloadRange {
 extern PayloadRange payload_range;
 
 namespace pic {
-void init();                    // the two 8259s: lines 0...15 at vectors 32...47, all masked
+void init();  // the two 8259s: lines 0...15 at vectors 32...47, all masked
 void unmask(unsigned line);
-void remask();                  // after somebody else has used them: init(), and the lines in use again
+void remask();  // after somebody else has used them: init(), and the lines in use again
 }  // namespace pic
 
 namespace clock {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The address space of docs/memory-map.md. It works from the first instruction on; init() completes it.
+// The address space of docs/memory-map.md. It works from the first instruction on; init() completes
+// it.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Two 8259A interrupt controllers, and the handlers of their lines. Intel 8259A data sheet (order 231468).
+// Two 8259A interrupt controllers, and the handlers of their lines. Intel 8259A data sheet (order
+// 231468).
 #include "arch/machine.h"
 #include "hal/irq.h"
 #include "hal/reg.h"
@@ -20,10 +21,7 @@ struct Data : Register<Data, 1, uint8_t> {
 constexpr unsigned cascade = 2, lines = 16;
 constinit uint16_t enabled = 0;
 
-Registers chip(unsigned number)
-{
-    return Registers(port_window(number ? 0xa0 : 0x20, 2, "pic"));
-}
+Registers chip(unsigned number) { return Registers(port_window(number ? 0xa0 : 0x20, 2, "pic")); }
 
 void write_masks()
 {
@@ -39,7 +37,8 @@ struct Connection {
 constinit Connection connections[48] = {};
 constinit unsigned connection_count = 0;
 
-// Lines 7 and 15 are also raised when a request went away: then nothing is in service (data sheet, "IR7").
+// Lines 7 and 15 are also raised when a request went away: then nothing is in service (data sheet,
+// "IR7").
 bool is_spurious(unsigned line)
 {
     if (line % 8 != 7) return false;

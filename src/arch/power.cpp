@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Switching off is the firmware's business. Starting anew goes by whatever works: ACPI's reset register, the keyboard controller's reset line, the chip
-// set's reset control register (Intel ICH, 13.7.5), and at last an exception that the CPU cannot handle.
+// Switching off is the firmware's business. Starting anew goes by whatever works: ACPI's reset
+// register, the keyboard controller's reset line, the chip set's reset control register (Intel
+// ICH, 13.7.5), and at last an exception that the CPU cannot handle.
 #include "arch/power.h"
 #include "arch/cpu.h"
 #include "hal/classes.h"

@@ -4,8 +4,8 @@
 
 namespace power {
 
-// Switches the machine off. Returns only on failure. Errors: not_found (nothing here can do it), and
-// those of PowerControl::off().
+// Switches the machine off. Returns only on failure. Errors: not_found (nothing here can do it),
+// and those of PowerControl::off().
 Result<void> off();
 
 [[noreturn]] void reset();  // by every means there is

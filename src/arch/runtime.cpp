@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the compiler and the headers of its library call. The string instructions are as fast as anything
-// without SSE, and the smallest.
+// What the compiler and the headers of its library call. The string instructions are as fast as
+// anything without SSE, and the smallest.
 #include <cstddef>
 #include <cstdint>
 #include <new>

@@ -17,7 +17,8 @@ struct Call {
     Call* outer = nullptr;
 };
 constinit Call* current_call = nullptr;
-uint32_t call_on_stack(uint32_t stack_top, uint32_t (*function)(void*), void* argument, uint32_t* result);
+uint32_t call_on_stack(uint32_t stack_top, uint32_t (*function)(void*), void* argument,
+                       uint32_t* result);
 [[noreturn]] void leave_call();
 extern uint8_t kernel_start[], kernel_text_end[], payload_stack_guard[], boot_stack_guard[];
 }
@@ -28,11 +29,26 @@ void interrupted_task(TrapFrame& frame);
 
 namespace {
 
-constexpr const char* names[] = {
-    "divide error", "debug exception", "non-maskable interrupt", "breakpoint", "overflow",
-    "bound range exceeded", "invalid opcode", "no coprocessor", "double fault", "coprocessor overrun",
-    "invalid task state", "segment not present", "stack fault", "general protection fault", "page fault",
-    "exception 15", "floating-point error", "alignment check", "machine check", "SIMD floating-point error"};
+constexpr const char* names[] = {"divide error",
+                                 "debug exception",
+                                 "non-maskable interrupt",
+                                 "breakpoint",
+                                 "overflow",
+                                 "bound range exceeded",
+                                 "invalid opcode",
+                                 "no coprocessor",
+                                 "double fault",
+                                 "coprocessor overrun",
+                                 "invalid task state",
+                                 "segment not present",
+                                 "stack fault",
+                                 "general protection fault",
+                                 "page fault",
+                                 "exception 15",
+                                 "floating-point error",
+                                 "alignment check",
+                                 "machine check",
+                                 "SIMD floating-point error"};
 constexpr unsigned page_fault = 14, double_fault = 8;
 
 uint32_t address_of(const void* p) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p)); }
@@ -53,7 +69,8 @@ Text<64> place_of(uint32_t address)
 
 bool in_guard(uint32_t address, const uint8_t* guard)
 {
-    return address - address_of(guard) < 4096 || address - (address_of(guard) - paging::high_map) < 4096;
+    return address - address_of(guard) < 4096 ||
+           address - (address_of(guard) - paging::high_map) < 4096;
 }
 
 const char* explain(uint32_t address)
@@ -61,7 +78,8 @@ const char* explain(uint32_t address)
     if (address < 4096) return "the null page";
     if (in_guard(address, payload_stack_guard)) return "below the payload's stack";
     if (in_guard(address, boot_stack_guard)) return "below the kernel's stack";
-    if (address >= paging::windows && address < paging::high_devices) return "no map_physical() window";
+    if (address >= paging::windows && address < paging::high_devices)
+        return "no map_physical() window";
     return "not mapped";
 }
 
@@ -118,12 +136,15 @@ void report(const TrapFrame& f)
              place_of(f.eip).view());
     if (f.vector == page_fault)
         hal::log("  a {} of address 0x{08x}: {}",
-                 f.error_code & 2 ? "write" : f.cr2 == f.eip ? "jump" : "read", f.cr2,
-                 f.error_code & 1 ? "read-only" : explain(f.cr2));
+                 f.error_code & 2 ? "write"
+                 : f.cr2 == f.eip ? "jump"
+                                  : "read",
+                 f.cr2, f.error_code & 1 ? "read-only" : explain(f.cr2));
     if (f.eip < 4096)
-        hal::log("  execution is in the null page: somebody called or jumped through a null pointer");
-    if (f.vector == double_fault && (in_guard(f.esp - 4, payload_stack_guard) ||
-                                     !paging::readable(f.esp - 4, 4)))
+        hal::log(
+            "  execution is in the null page: somebody called or jumped through a null pointer");
+    if (f.vector == double_fault &&
+        (in_guard(f.esp - 4, payload_stack_guard) || !paging::readable(f.esp - 4, 4)))
         hal::log("  the stack has run out: esp 0x{08x} is {}", f.esp, explain(f.esp - 4));
     hal::log("  eax {08x}  ebx {08x}  ecx {08x}  edx {08x}", f.eax, f.ebx, f.ecx, f.edx);
     hal::log("  esi {08x}  edi {08x}  ebp {08x}  esp {08x}", f.esi, f.edi, f.ebp, f.esp);
@@ -185,7 +206,8 @@ bool call_protected(uint32_t (*function)(void*), void* argument, uint32_t& resul
 
 bool call_payload(uint32_t entry, uint32_t stack_top, const void* argument, uint32_t& result)
 {
-    return call(stack_top, reinterpret_cast<uint32_t (*)(void*)>(entry), const_cast<void*>(argument), result);
+    return call(stack_top, reinterpret_cast<uint32_t (*)(void*)>(entry),
+                const_cast<void*>(argument), result);
 }
 
 void abandon() { leave_call(); }

@@ -22,7 +22,8 @@ Result<BlockCache*> BlockCache::make_for(BlockDevice& device, size_t lines)
         return Error::no_memory;
     }
     cache->storage_ = std::move(storage).value();
-    for (size_t i = 0; i < lines; ++i) cache->lines_[i].data = cache->storage_.data() + i * line_bytes;
+    for (size_t i = 0; i < lines; ++i)
+        cache->lines_[i].data = cache->storage_.data() + i * line_bytes;
     return cache;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A block device as a file system sees it: bytes, with a cache for what is small or looked at often.
+// A block device as a file system sees it: bytes, with a cache for what is small or looked at
+// often.
 //
-// Reads of whole cache lines go straight from the device to the caller; pieces go through the cache.
-// Writes stay in the cache until sync(), or until it is full of them.
+// Reads of whole cache lines go straight from the device to the caller; pieces go through the
+// cache. Writes stay in the cache until sync(), or until it is full of them.
 #pragma once
 #include <cstddef>
 #include <cstdint>

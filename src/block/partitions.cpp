@@ -89,8 +89,7 @@ constexpr TypeName label_types[] = {
     {12, "ISO9660"}, {17, "Linux Ext2"}, {18, "NTFS"},
 };
 
-template <size_t N>
-const char* name_of(const TypeName (&names)[N], uint8_t type)
+template <size_t N> const char* name_of(const TypeName (&names)[N], uint8_t type)
 {
     for (const TypeName& known : names) {
         if (known.type == type) return known.name;

@@ -14,10 +14,7 @@ constinit uint64_t loader_acpi_root = 0;
 
 namespace {
 
-uint8_t byte(const std::byte* from, size_t at)
-{
-    return static_cast<uint8_t>(from[at]);
-}
+uint8_t byte(const std::byte* from, size_t at) { return static_cast<uint8_t>(from[at]); }
 
 class Reader {
 public:
@@ -30,8 +27,7 @@ public:
     void finish();
 
 private:
-    template <class... Args>
-    void problem(std::string_view format, const Args&... args)
+    template <class... Args> void problem(std::string_view format, const Args&... args)
     {
         const FormatArgument arguments[] = {args..., ""};
         problem_arguments(format, {arguments, sizeof...(args)});
@@ -208,10 +204,8 @@ void Reader::multiboot2_tag(uint32_t type, const std::byte* tag, uint32_t bytes,
     if (type < std::size(least) && bytes < least[type])
         return problem("tag {} of {} bytes", type, bytes);
     switch (type) {
-    case 1:
-        return copy_text(info_.command_line, address + 8, "command line", bytes - 8);
-    case 2:
-        return copy_text(info_.loader, address + 8, "name", bytes - 8);
+    case 1: return copy_text(info_.command_line, address + 8, "command line", bytes - 8);
+    case 2: return copy_text(info_.loader, address + 8, "name", bytes - 8);
     case 3: {
         uint32_t start = le32(tag + 8), end = le32(tag + 12);
         return add_module(start, uint64_t{end} - start, address + 16, bytes - 16);
@@ -293,10 +287,8 @@ void Reader::netbsd_record(uint32_t address)
     switch (type) {
     case 0:  // what the loader calls the kernel
         return copy_text(info_.loader, text, "kernel's name", bytes - 8);
-    case 1:
-        return copy_text(info_.root, text, "root device", std::min(bytes - 8, 16u));
-    case 6:
-        return netbsd_console(record, bytes, text);
+    case 1: return copy_text(info_.root, text, "root device", std::min(bytes - 8, 16u));
+    case 6: return netbsd_console(record, bytes, text);
     case 9: {
         uint32_t count = le32(record + 8);
         if (count > (bytes - 12) / 20)
@@ -304,8 +296,7 @@ void Reader::netbsd_record(uint32_t address)
         for (record += 12; count; --count, record += 20) add_range(record);
         return;
     }
-    case 11:
-        return netbsd_modules(record, bytes, address);
+    case 11: return netbsd_modules(record, bytes, address);
     case 12:
         return set_framebuffer({.address = le64(record + 8),
                                 .pitch = le16(record + 28),
@@ -379,8 +370,7 @@ bool Reader::take_option(std::string_view word)
            value_of("console=", info_.console);
 }
 
-template <size_t N>
-void add_word(Text<N>& words, std::string_view word)
+template <size_t N> void add_word(Text<N>& words, std::string_view word)
 {
     if (!words.empty()) words.append(' ');
     words.append(word);
@@ -436,18 +426,10 @@ void read_boot_info(BootInfo& info, BootMagic magic, uint32_t address, const Loa
 {
     Reader reader(info, memory);
     switch (magic) {
-    case BootMagic::multiboot1:
-        reader.multiboot1(address);
-        break;
-    case BootMagic::multiboot2:
-        reader.multiboot2(address);
-        break;
-    case BootMagic::pvh:
-        reader.pvh(address);
-        break;
-    case BootMagic::netbsd:
-        reader.netbsd(address);
-        break;
+    case BootMagic::multiboot1: reader.multiboot1(address); break;
+    case BootMagic::multiboot2: reader.multiboot2(address); break;
+    case BootMagic::pvh: reader.pvh(address); break;
+    case BootMagic::netbsd: reader.netbsd(address); break;
     }
     reader.finish();
 }

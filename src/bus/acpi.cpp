@@ -66,8 +66,7 @@ public:
     uint32_t length() const { return length_; }
 
     // What lies beyond the end is 0: a field that this version of the table does not have.
-    template <class T>
-    T at(uint32_t offset) const
+    template <class T> T at(uint32_t offset) const
     {
         if (offset > length_ || length_ - offset < sizeof(T)) return 0;
         if constexpr (sizeof(T) == 8)
@@ -237,16 +236,11 @@ public:
     {
         enum : uint8_t { zero = 0, one = 1, byte_prefix = 10, word_prefix = 11, dword_prefix = 12 };
         switch (byte()) {
-        case zero:
-            return uint32_t{0};
-        case one:
-            return uint32_t{1};
-        case byte_prefix:
-            return little_endian(1);
-        case word_prefix:
-            return little_endian(2);
-        case dword_prefix:
-            return little_endian(4);
+        case zero: return uint32_t{0};
+        case one: return uint32_t{1};
+        case byte_prefix: return little_endian(1);
+        case word_prefix: return little_endian(2);
+        case dword_prefix: return little_endian(4);
         }
         return Error::corrupt;
     }
@@ -311,10 +305,7 @@ Result<SleepTypes> soft_off(const Root& root, const Table& fadt)
 
 }  // namespace
 
-void acpi::set_root(uint64_t rsdp)
-{
-    given_root = rsdp;
-}
+void acpi::set_root(uint64_t rsdp) { given_root = rsdp; }
 
 // 16.1: what an operating system does, less the methods.
 Result<void> acpi::power_off()

@@ -88,7 +88,8 @@ bool Device::offer(Device& bus, const Device& found, std::span<const Driver* con
                 break;  // the next driver may know it
             }
             if (!device.announced_) device.announce("");
-            if (!attached) hal::log("{}: not usable: {}", device.name(), error_text(attached.error()));
+            if (!attached)
+                hal::log("{}: not usable: {}", device.name(), error_text(attached.error()));
             return true;
         }
     }

@@ -38,7 +38,10 @@ constinit List<PowerControl> power_controls;
 }  // namespace
 
 void publish(BlockDevice& device, std::string_view kind) { block_devices.add(device, kind); }
-void publish_as(BlockDevice& device, std::string_view name) { block_devices.add(device, name, false); }
+void publish_as(BlockDevice& device, std::string_view name)
+{
+    block_devices.add(device, name, false);
+}
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
 void publish(KeyInput& input, std::string_view kind) { key_inputs.add(input, kind); }
 void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }

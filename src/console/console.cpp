@@ -44,8 +44,7 @@ bool is_chosen(std::string_view name)
     return false;
 }
 
-template <class T>
-void apply_choice(T* first)
+template <class T> void apply_choice(T* first)
 {
     bool any = false;
     for (T* i = first; i; i = i->next) any |= is_chosen(i->name);

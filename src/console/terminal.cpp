@@ -59,15 +59,9 @@ void Terminal::move_cursor(unsigned column, unsigned row)
     send(text.print("\033[{};{}H", row + 1, column + 1));
 }
 
-void Terminal::set_attribute(uint8_t attribute)
-{
-    send(colours(attribute));
-}
+void Terminal::set_attribute(uint8_t attribute) { send(colours(attribute)); }
 
-void Terminal::clear()
-{
-    send("\033[2J\033[H");
-}
+void Terminal::clear() { send("\033[2J\033[H"); }
 
 void Terminal::scroll(int lines)
 {
@@ -102,9 +96,7 @@ void TerminalKeys::received(uint8_t byte)
         state_ = State::text;
         press(byte | VESPER_KEY_ALT);
         break;
-    case State::bracket:
-        control_sequence(byte);
-        break;
+    case State::bracket: control_sequence(byte); break;
     case State::linux_function:  // ESC [ [ A ... E
         state_ = State::text;
         if (byte >= 'A' && byte <= 'E') press(VESPER_KEY_F1 + byte - 'A');

@@ -190,14 +190,10 @@ constexpr uint8_t xattr_index_system = 7;
 NodeType type_of_mode(uint16_t mode)
 {
     switch (mode >> 12) {
-    case 4:
-        return NodeType::directory;
-    case 8:
-        return NodeType::file;
-    case 10:
-        return NodeType::symlink;
-    default:
-        return NodeType::other;
+    case 4: return NodeType::directory;
+    case 8: return NodeType::file;
+    case 10: return NodeType::symlink;
+    default: return NodeType::other;
     }
 }
 
@@ -366,8 +362,7 @@ private:
     };
 
     // Logs what is wrong with this inode.
-    template <class... Args>
-    Error damaged(std::string_view format, const Args&... args) const
+    template <class... Args> Error damaged(std::string_view format, const Args&... args) const
     {
         FormatArgument arguments[] = {args..., ""};
         return report(format, std::span<const FormatArgument>(arguments, sizeof...(args)));
@@ -387,8 +382,7 @@ private:
     Result<ExtentHeader> extent_header(uint64_t node);
     Result<bool> find_extent(uint64_t node, unsigned entries, uint64_t block, Run& range,
                              Extent& found);
-    template <class T>
-    Result<T> extent_node_read(uint64_t node, size_t offset);
+    template <class T> Result<T> extent_node_read(uint64_t node, size_t offset);
 
     Result<Piece> piece_at(uint64_t offset);
     Result<Record> record_at(const Piece& piece, uint64_t offset) const;
@@ -408,10 +402,7 @@ Error Ext2Node::report(std::string_view format, std::span<const FormatArgument> 
                      fs_.type, id, what);
 }
 
-fs::Node& Ext2::root()
-{
-    return *root_;
-}
+fs::Node& Ext2::root() { return *root_; }
 
 Result<Ext2Node*> Ext2::node(uint32_t number)
 {
@@ -644,8 +635,7 @@ Result<void> Ext2Node::map_extents(uint64_t block)
 }
 
 // A piece of a node of the tree. All entries begin with the same field, so Extent stands for both.
-template <class T>
-Result<T> Ext2Node::extent_node_read(uint64_t node, size_t offset)
+template <class T> Result<T> Ext2Node::extent_node_read(uint64_t node, size_t offset)
 {
     if (node != 0) return fs_.volume.read_as<T>((node << fs_.block_shift) + offset);
     T value;
@@ -776,20 +766,11 @@ Result<bool> Ext2Node::next_entry(uint64_t& position, DirectoryEntry& entry)
             entry.name.append(record.name);
             entry.id = record.inode;
             switch (record.type) {
-            case 0:
-                entry.type = TRY(fs_.type_of(record.inode));
-                break;
-            case 1:
-                entry.type = NodeType::file;
-                break;
-            case 2:
-                entry.type = NodeType::directory;
-                break;
-            case 7:
-                entry.type = NodeType::symlink;
-                break;
-            default:
-                entry.type = NodeType::other;
+            case 0: entry.type = TRY(fs_.type_of(record.inode)); break;
+            case 1: entry.type = NodeType::file; break;
+            case 2: entry.type = NodeType::directory; break;
+            case 7: entry.type = NodeType::symlink; break;
+            default: entry.type = NodeType::other;
             }
         }
         position = offset + record.length;

@@ -93,8 +93,7 @@ constexpr char16_t code_page_437[] =  // from 0x80
     u"αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 static_assert(std::size(code_page_437) == 128 + 1);
 
-template <size_t N>
-void append_utf8(Text<N>& text, uint32_t c)
+template <size_t N> void append_utf8(Text<N>& text, uint32_t c)
 {
     size_t bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
     if (text.size() + bytes > text.capacity()) return;
@@ -108,8 +107,7 @@ void append_utf8(Text<N>& text, uint32_t c)
 }
 
 // A piece of a short name without the spaces that fill it. What no path can name becomes '_'.
-template <size_t N>
-void append_short(Text<N>& text, std::span<const uint8_t> piece, bool lower)
+template <size_t N> void append_short(Text<N>& text, std::span<const uint8_t> piece, bool lower)
 {
     size_t length = piece.size();
     while (length && piece[length - 1] == ' ') --length;
@@ -256,8 +254,7 @@ public:
     }
     Result<FatNode*> node_of(const Found& found);
 
-    template <class... Args>
-    Error corrupt(std::string_view format, const Args&... args) const
+    template <class... Args> Error corrupt(std::string_view format, const Args&... args) const
     {
         Text<128> what;
         what.print(format, args...);
@@ -511,14 +508,8 @@ Result<size_t> FatNode::read(uint64_t offset, std::span<std::byte> into)
 
 // ---- the volume, again
 
-Volume::~Volume()
-{
-    delete root_;
-}
-Node& Volume::root()
-{
-    return *root_;
-}
+Volume::~Volume() { delete root_; }
+Node& Volume::root() { return *root_; }
 
 Result<void> Volume::start(const ExtendedBoot& boot)
 {

@@ -93,23 +93,16 @@ struct [[gnu::packed]] Ufs2Inode {  // struct ufs2_dinode
 };
 static_assert(offsetof(Ufs2Inode, pointers) == 112 && sizeof(Ufs2Inode) == 256);
 
-constexpr bool is_power_of_two(uint32_t n)
-{
-    return n && (n & (n - 1)) == 0;
-}
+constexpr bool is_power_of_two(uint32_t n) { return n && (n & (n - 1)) == 0; }
 
 // The type in the upper four bits of an inode's mode; a directory entry's d_type is the same.
 fs::NodeType type_of(unsigned type)
 {
     switch (type) {
-    case 4:
-        return fs::NodeType::directory;
-    case 8:
-        return fs::NodeType::file;
-    case 10:
-        return fs::NodeType::symlink;
-    default:
-        return fs::NodeType::other;
+    case 4: return fs::NodeType::directory;
+    case 8: return fs::NodeType::file;
+    case 10: return fs::NodeType::symlink;
+    default: return fs::NodeType::other;
     }
 }
 
@@ -361,10 +354,7 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     memcpy(pointers_, fields.pointers, sizeof pointers_);
 }
 
-const char* Inode::device() const
-{
-    return volume_.cache.device().name.c_str();
-}
+const char* Inode::device() const { return volume_.cache.device().name.c_str(); }
 
 Result<size_t> Inode::read(uint64_t offset, std::span<std::byte> into)
 {

@@ -24,8 +24,8 @@ struct DirectoryEntry {
     uint64_t id = 0;  // the inode number, or what stands for one
 };
 
-// A file, directory or symbolic link. Nodes, once looked up, are never released, and there is one per
-// object: two look-ups of one file give the same Node.
+// A file, directory or symbolic link. Nodes, once looked up, are never released, and there is one
+// per object: two look-ups of one file give the same Node.
 class Node {
 public:
     NodeType type = NodeType::other;
@@ -64,9 +64,9 @@ public:
     // What is free for data. It may have to be counted, which is why mount() doesn't know it.
     virtual Result<uint64_t> free_bytes() = 0;
 
-    const char* type = "";   // "ffs2": set by mount()
-    Text<32> label;          // the volume's, if it has one
-    uint64_t bytes = 0;      // room for data, free or not
+    const char* type = "";  // "ffs2": set by mount()
+    Text<32> label;         // the volume's, if it has one
+    uint64_t bytes = 0;     // room for data, free or not
 
 protected:
     ~FileSystem() = default;
@@ -75,20 +75,21 @@ protected:
 // One constant per file-system driver, named in the configuration file.
 struct FileSystemDriver {
     const char* name;
-    // Errors: not_found: this is something else, stay silent. Any other: it is ours but cannot be used;
-    // why has been logged, beginning with the device's name.
+    // Errors: not_found: this is something else, stay silent. Any other: it is ours but cannot be
+    // used; why has been logged, beginning with the device's name.
     Result<FileSystem*> (*mount)(BlockCache& volume);
 };
 
 // ---- the mounted tree (vfs.cpp)
 
-// Tries every file system of the configuration. Errors: not_found (none knows it), and a driver's own.
+// Tries every file system of the configuration. Errors: not_found (none knows it), and a driver's
+// own.
 Result<FileSystem*> mount(BlockDevice& device);
 
-// Follows a path from a root: '/' separates; "." and ".." are understood; ".." of the root is the root;
-// symbolic links are followed (absolute ones from the root), the last only if `follow`. A path that
-// ends with a slash names a directory, or a link to one, which is then followed.
-// Errors: not_found, not_directory, too_large (too many links, or too long), and the file system's.
+// Follows a path from a root: '/' separates; "." and ".." are understood; ".." of the root is the
+// root; symbolic links are followed (absolute ones from the root), the last only if `follow`. A
+// path that ends with a slash names a directory, or a link to one, which is then followed. Errors:
+// not_found, not_directory, too_large (too many links, or too long), and the file system's.
 Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow = true);
 
 }  // namespace fs

@@ -29,7 +29,8 @@ Result<FileSystem*> mount(BlockDevice& device)
 
 namespace {
 
-// The directories from the root to where a walk is, so that ".." needs no help from the file system.
+// The directories from the root to where a walk is, so that ".." needs no help from the file
+// system.
 class Walk {
 public:
     explicit Walk(Node& root) { nodes_[0] = &root; }
@@ -58,8 +59,8 @@ std::string_view take_name(std::string_view& path)
     return name;
 }
 
-// A path after a link has been met: where the link leads, then what is left; that is empty or begins
-// with a slash.
+// A path after a link has been met: where the link leads, then what is left; that is empty or
+// begins with a slash.
 Result<void> insert_link(Text<max_path>& path, Text<max_path>& target, std::string_view rest)
 {
     if (target.size() + rest.size() > path.capacity()) return Error::too_large;

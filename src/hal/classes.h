@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What drivers publish and the rest of the kernel sees: one small interface per class of device, and
-// a registry of those that were found, by NetBSD's names.
+// What drivers publish and the rest of the kernel sees: one small interface per class of device,
+// and a registry of those that were found, by NetBSD's names.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +11,9 @@
 // A disk or a partition, in blocks of its own size.
 class BlockDevice {
 public:
-    // Blocks first ... first + count - 1, whole; count may be as large as the device. `into` has any
-    // alignment. Errors: invalid (beyond the end), device, timed_out, gone, read_only, unsupported.
+    // Blocks first ... first + count - 1, whole; count may be as large as the device. `into` has
+    // any alignment. Errors: invalid (beyond the end), device, timed_out, gone, read_only,
+    // unsupported.
     Result<void> read(uint64_t first, uint32_t count, std::byte* into)
     {
         if (!holds(first, count)) return Error::invalid;
@@ -59,7 +60,8 @@ struct Framebuffer {
     } red = {}, green = {}, blue = {};
 };
 
-// A place that text goes to. Colours are those of VGA text: attribute = background << 4 | foreground.
+// A place that text goes to. Colours are those of VGA text: attribute = background << 4 |
+// foreground.
 class TextOutput {
 public:
     static constexpr uint8_t default_attribute = 0x07;
@@ -101,14 +103,15 @@ void key_pressed(const KeyInput& from, int code);
 
 // A clock that goes on while the machine is off.
 struct CalendarTime {
-    uint16_t year;         // 1970 ...
-    uint8_t month, day;    // from 1
+    uint16_t year;       // 1970 ...
+    uint8_t month, day;  // from 1
     uint8_t hour, minute, second;
     int64_t unix_seconds() const;  // taking it as UTC
 };
 class CalendarClock {
 public:
-    // Errors: timed_out, corrupt (it holds no valid time: it was never set, or its battery is empty).
+    // Errors: timed_out, corrupt (it holds no valid time: it was never set, or its battery is
+    // empty).
     virtual Result<CalendarTime> now() = 0;
 
     Text<16> name;
@@ -118,9 +121,9 @@ protected:
     ~CalendarClock() = default;
 };
 
-// What can switch the machine off, or start it anew. Both return only on failure, with a line in the
-// log. Errors: not_found (not with this machine), corrupt, unsupported, timed_out (done, but the
-// machine went on).
+// What can switch the machine off, or start it anew. Both return only on failure, with a line in
+// the log. Errors: not_found (not with this machine), corrupt, unsupported, timed_out (done, but
+// the machine went on).
 class PowerControl {
 public:
     virtual Result<void> off() = 0;

@@ -13,12 +13,13 @@ struct DmaMemory {
     std::size_t bytes = 0;
 };
 
-// Never freed: a driver allocates its rings and tables once. `alignment` is a power of two; the memory
-// does not cross a multiple of `boundary` unless that is 0. Errors: no_memory.
+// Never freed: a driver allocates its rings and tables once. `alignment` is a power of two; the
+// memory does not cross a multiple of `boundary` unless that is 0. Errors: no_memory.
 Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary = 0);
 
-// How many bytes from `data` on, up to `limit`, are physically contiguous, and where the device finds
-// them. bytes is 0 if the device cannot reach them: then the caller copies through its own memory.
+// How many bytes from `data` on, up to `limit`, are physically contiguous, and where the device
+// finds them. bytes is 0 if the device cannot reach them: then the caller copies through its own
+// memory.
 struct DmaRun {
     std::uint32_t address;
     std::size_t bytes;

@@ -5,8 +5,8 @@
 //   Result<void> attach(Device& device) { ... }
 //   extern const Driver com = {"com", matches, attach};
 //
-// A bus walks over its devices and offers each to the drivers in the order of the configuration file;
-// the first whose match fits and whose attach() does not say not_found has it.
+// A bus walks over its devices and offers each to the drivers in the order of the configuration
+// file; the first whose match fits and whose attach() does not say not_found has it.
 #pragma once
 #include <span>
 #include "hal/classes.h"
@@ -19,11 +19,11 @@
 
 struct Match {
     enum class Bus : uint8_t { pci, isa, loader } bus;
-    uint16_t vendor = 0, product = 0;         // PCI: 0 matches any
-    uint8_t base_class = 0, sub_class = 0;    // PCI: looked at where vendor is 0
-    int16_t interface = -1;                   // PCI: programming interface; -1 matches any
-    uint16_t port = 0, ports = 0;             // ISA
-    uint8_t irq = 0;                          // ISA
+    uint16_t vendor = 0, product = 0;       // PCI: 0 matches any
+    uint8_t base_class = 0, sub_class = 0;  // PCI: looked at where vendor is 0
+    int16_t interface = -1;                 // PCI: programming interface; -1 matches any
+    uint16_t port = 0, ports = 0;           // ISA
+    uint8_t irq = 0;                        // ISA
 };
 constexpr Match isa(uint16_t port, uint16_t ports, uint8_t irq)
 {
@@ -63,8 +63,8 @@ public:
     // ISA: the ports that the driver's match named.
     hal::Window ports() const { return hal::port_window(match_.port, match_.ports, name()); }
     // PCI: configuration space, and a window over base address register `bar` (0...5), decoding
-    // switched on. Errors: not_found (not implemented or not assigned), unsupported (above 4 GiB, or
-    // ports above 64 Ki), gone.
+    // switched on. Errors: not_found (not implemented or not assigned), unsupported (above 4 GiB,
+    // or ports above 64 Ki), gone.
     const hal::PciFunction& pci() const { return pci_; }
     Result<hal::Window> bar(unsigned bar);
     [[gnu::always_inline]] bool is_pci() const { return config_has_pci && pci_.present(); }
@@ -80,16 +80,16 @@ public:
     }
 
     // ---- what a driver tells
-    // The rest of this device's line: "ide0 at pci0 dev 1 function 1: <description>". Once, before any
-    // line of what is behind it.
+    // The rest of this device's line: "ide0 at pci0 dev 1 function 1: <description>". Once, before
+    // any line of what is behind it.
     template <class... Args> void describe(std::string_view format, const Args&... args)
     {
         Text<160> text;
         text.print(format, args...);
         announce(text);
     }
-    // A device behind this one: add_child("ata", "channel 0") is ata0 at ide0 channel 0. Fails only for
-    // want of memory. The child's line is printed when it is described.
+    // A device behind this one: add_child("ata", "channel 0") is ata0 at ide0 channel 0. Fails only
+    // for want of memory. The child's line is printed when it is described.
     Result<Device*> add_child(std::string_view kind, std::string_view locator);
 
     // ---- what a bus and the API use
@@ -101,7 +101,8 @@ public:
     std::string_view locator() const { return locator_; }
     std::string_view description() const { return description_; }
 
-    // Offers a device to the drivers. found says what it is on its bus. Returns whether one took it.
+    // Offers a device to the drivers. found says what it is on its bus. Returns whether one took
+    // it.
     static bool offer(Device& bus, const Device& found, std::span<const Driver* const> drivers);
     static Device on_isa(const Match& match, std::string_view locator);
     static Device on_loader(const Framebuffer& framebuffer);
@@ -115,7 +116,7 @@ private:
     void unlink();
 
     Text<16> name_;
-    Text<48> locator_;      // "dev 1 function 1", "port 0x3f8 irq 4"
+    Text<48> locator_;  // "dev 1 function 1", "port 0x3f8 irq 4"
     Text<160> description_;
     Device *parent_ = nullptr, *first_child_ = nullptr, *next_sibling_ = nullptr;
     const Driver* driver_ = nullptr;

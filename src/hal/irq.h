@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Interrupt lines. A handler acknowledges its device and fills a ring; it never waits. A line may be
-// shared: every handler on it is called, so each looks whether its device wants something.
+// Interrupt lines. A handler acknowledges its device and fills a ring; it never waits. A line may
+// be shared: every handler on it is called, so each looks whether its device wants something.
 #pragma once
 #include "hal/result.h"
 

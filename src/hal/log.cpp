@@ -3,12 +3,6 @@
 #include "hal/log.h"
 #include "console/console.h"
 
-void hal::log_line(std::string_view line)
-{
-    console::log(line);
-}
+void hal::log_line(std::string_view line) { console::log(line); }
 
-void key_pressed(const KeyInput& from, int code)
-{
-    console::take_key(from, code);
-}
+void key_pressed(const KeyInput& from, int code) { console::take_key(from, code); }

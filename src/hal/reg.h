@@ -11,7 +11,8 @@
 // A register is an offset and a width; a field is bits of one register and cannot be used with
 // another. Write-1-to-clear bits are written as 0 by modify() and can only be cleared by
 // acknowledge(). Every access is exactly one load or store of the declared width, and can be
-// traced by name. A 64-bit register is two registers of 32 bits, accessed in the data sheet's order.
+// traced by name. A 64-bit register is two registers of 32 bits, accessed in the data sheet's
+// order.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -118,7 +119,8 @@ public:
 
 private:
     // Apart from the code that accesses registers, which is many times repeated.
-    template <class R> [[gnu::noinline, gnu::cold]] void trace_as(const char* verb, std::size_t value) const
+    template <class R>
+    [[gnu::noinline, gnu::cold]] void trace_as(const char* verb, std::size_t value) const
     {
         trace(window_, verb, type_name<R>(), value);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Text formatting without a heap.  {} any value · {x} hexadecimal · {8} right-aligned in 8 columns ·
+// Text formatting without a heap.  {} any value · {x} hexadecimal · {8} right-aligned in 8 columns
+// ·
 // {-8} left-aligned · {08x} zero-padded · {{ a brace.  What does not fit the buffer is cut off.
 #pragma once
 #include <concepts>

@@ -81,8 +81,7 @@ protected:
         aml.insert(aml.end(), {0x5b, 0x80, 'D', 'B', 'G', '_'});
         return aml;
     }
-    template <class T>
-    void set(uint32_t offset, T value)  // a field of the FADT
+    template <class T> void set(uint32_t offset, T value)  // a field of the FADT
     {
         memory.put<T>(fadt + offset, value);
         memory.seal(fadt);

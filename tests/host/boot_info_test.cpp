@@ -40,8 +40,7 @@ struct Record : std::string {
     }
 
 private:
-    template <size_t bytes>
-    Record& numbers(std::initializer_list<uint64_t> list)
+    template <size_t bytes> Record& numbers(std::initializer_list<uint64_t> list)
     {
         for (uint64_t n : list) append(reinterpret_cast<const char*>(&n), bytes);
         return *this;
@@ -774,8 +773,7 @@ TEST_F(NetBsd, Damaged)
 
 // ---- everything cut off at every byte: what is left is used, nothing else is read (ASan)
 
-template <class Fixture>
-struct Truncated : Fixture {
+template <class Fixture> struct Truncated : Fixture {
     void cut(BootMagic magic, const std::string& information)
     {
         for (size_t bytes = 0; bytes < information.size(); ++bytes) {
@@ -813,10 +811,7 @@ TEST_F(TruncatedMultiboot2, AtEachByte)
 }
 
 using TruncatedPvh = Truncated<Pvh>;
-TEST_F(TruncatedPvh, AtEachByte)
-{
-    cut(BootMagic::pvh, information());
-}
+TEST_F(TruncatedPvh, AtEachByte) { cut(BootMagic::pvh, information()); }
 
 using TruncatedNetBsd = Truncated<NetBsd>;
 TEST_F(TruncatedNetBsd, AtEachByte)

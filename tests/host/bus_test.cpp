@@ -149,10 +149,7 @@ Result<void> attach_and_note(Device& device)
     device.describe("here");
     return {};
 }
-Result<void> attach_nothing(Device&)
-{
-    return Error::not_found;
-}
+Result<void> attach_nothing(Device&) { return Error::not_found; }
 Result<void> attach_broken(Device& device)
 {
     return hal::fail(Error::timed_out, "{}: status 0xff", device.name());

@@ -22,20 +22,15 @@ struct FakeUart : FakeDevice {  // PC16550D as far as the driver can tell
         EXPECT_EQ(bytes, 1u);
         if (!present) return 0xff;
         switch (offset) {
-        case 0:
-            return receive();
-        case 1:
-            return interrupts;
-        case 2:
-            return fifos && (fifo_control & 1) ? 0xc1 : 0x01;
+        case 0: return receive();
+        case 1: return interrupts;
+        case 2: return fifos && (fifo_control & 1) ? 0xc1 : 0x01;
         case 5:
             ++status_reads;
             if (!stuck) in_fifo = 0;
             return (stuck ? 0 : 0x60) | (!from_line.empty() || always_receiving) | errors;
-        case 7:
-            return scratch;
-        default:
-            return 0;
+        case 7: return scratch;
+        default: return 0;
         }
     }
     void write(unsigned offset, unsigned, uint32_t value) override

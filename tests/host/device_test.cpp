@@ -11,8 +11,7 @@ using testing::ElementsAre;
 std::vector<std::string> calls;  // "driver of which attach() was called"
 Result<void> (*on_attach)(Device&) = nullptr;
 
-template <char Name>
-Result<void> attach_as(Device& device)
+template <char Name> Result<void> attach_as(Device& device)
 {
     calls.push_back(std::string(1, Name) + " " + device.name());
     return on_attach ? on_attach(device) : Result<void>{};

@@ -65,8 +65,7 @@ struct Volume {
     }
 
     // The disk, by the layout of the small images: 1 KiB blocks, one group.
-    template <class T>
-    void put(size_t offset, T value)
+    template <class T> void put(size_t offset, T value)
     {
         memcpy(disk.data.data() + offset, &value, sizeof value);
     }
@@ -112,10 +111,7 @@ const std::vector<std::pair<const char*, size_t>> files = {
     {"dir/sub/deep.txt", 100},
     {"A long name with spaces, and more than thirteen characters.text", 1000}};
 
-std::string base_name(const std::string& path)
-{
-    return path.substr(path.rfind('/') + 1);
-}
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 TEST_P(Tree, EveryFileHasItsContent)
 {

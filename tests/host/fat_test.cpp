@@ -244,8 +244,7 @@ struct Small : Mounted {
             static_cast<uint8_t>(boot()[13]));
     }
     char* boot() { return disk.data.data(); }
-    template <class T>
-    void put(size_t offset, T value)
+    template <class T> void put(size_t offset, T value)
     {
         memcpy(boot() + offset, &value, sizeof value);
         mount();  // again, as the old one has read some of it
@@ -279,10 +278,7 @@ struct Small : Mounted {
     size_t table, copies, sectors, root, data;
     unsigned clusters;
 };
-constexpr unsigned last_of(unsigned bits)
-{
-    return bits == 32 ? 0x0fffffff : (1u << bits) - 1;
-}
+constexpr unsigned last_of(unsigned bits) { return bits == 32 ? 0x0fffffff : (1u << bits) - 1; }
 
 class Damaged : public testing::TestWithParam<unsigned> {};
 INSTANTIATE_TEST_SUITE_P(Fat, Damaged, testing::Values(12u, 16u, 32u));

@@ -66,11 +66,7 @@ struct Mounted {
     }
     // ---- for damage
     bool ufs2() const { return le32(disk.data.data() + superblock + 1372) == 0x19540119; }
-    template <class T>
-    T& at(size_t offset)
-    {
-        return *reinterpret_cast<T*>(&disk.data.at(offset));
-    }
+    template <class T> T& at(size_t offset) { return *reinterpret_cast<T*>(&disk.data.at(offset)); }
     uint32_t field(size_t offset) { return at<uint32_t>(superblock + offset); }
     size_t inode_place(uint64_t number)
     {
@@ -116,10 +112,7 @@ const std::map<std::string, size_t> files = {  // tree.py
     {"A long name with spaces, and more than thirteen characters.text", 1000}};
 constexpr size_t big_size = 6'000'000;
 
-std::string base_name(const std::string& path)
-{
-    return path.substr(path.rfind('/') + 1);
-}
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 struct Ffs : testing::TestWithParam<std::string>, Machine, Mounted {
     Ffs() : Mounted(GetParam())

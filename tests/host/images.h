@@ -2,18 +2,19 @@
 // Disk images for the host tests: files as block devices, with faults, and what should be on them
 // (tests/host/images/tree.py made them).
 #pragma once
+#include <gtest/gtest.h>
 #include <fstream>
 #include <set>
 #include <string>
 #include <vector>
 #include "fakes/machine.h"
 #include "fs/fs.h"
-#include <gtest/gtest.h>
 
 // A disk in memory.
 class ImageDevice final : public BlockDevice {
 public:
-    explicit ImageDevice(std::vector<char> bytes, uint32_t block_bytes = 512) : data(std::move(bytes))
+    explicit ImageDevice(std::vector<char> bytes, uint32_t block_bytes = 512)
+        : data(std::move(bytes))
     {
         this->block_bytes = block_bytes;
         data.resize((data.size() + block_bytes - 1) / block_bytes * block_bytes);

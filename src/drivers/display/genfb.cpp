@@ -18,10 +18,7 @@ constexpr unsigned glyph_width = 8, glyph_height = 16;
 constexpr unsigned widest = 8192, highest = 8192, longest_line = 65536;
 constexpr unsigned large_from = 2560;
 
-unsigned bytes_of(const Framebuffer& fb)
-{
-    return (fb.bits_per_pixel + 7u) / 8;
-}
+unsigned bytes_of(const Framebuffer& fb) { return (fb.bits_per_pixel + 7u) / 8; }
 
 // The part of an 8-bit intensity that a channel shows, where it belongs.
 uint32_t in_channel(uint32_t intensity, Framebuffer::Channel channel)

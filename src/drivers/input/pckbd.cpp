@@ -148,24 +148,15 @@ void Decoder::received(uint8_t byte)
 uint8_t Decoder::held_by(unsigned number)
 {
     switch (number) {
-    case scan::left_shift:
-        return left_shift;
-    case scan::right_shift:
-        return right_shift;
-    case scan::control:
-        return left_control;
-    case scan::control | extended:
-        return right_control;
-    case scan::alt:
-        return left_alt;
-    case scan::alt | extended:
-        return right_alt;
-    case scan::caps_lock:
-        return caps_lock;
-    case scan::num_lock:
-        return num_lock;
-    default:
-        return 0;
+    case scan::left_shift: return left_shift;
+    case scan::right_shift: return right_shift;
+    case scan::control: return left_control;
+    case scan::control | extended: return right_control;
+    case scan::alt: return left_alt;
+    case scan::alt | extended: return right_alt;
+    case scan::caps_lock: return caps_lock;
+    case scan::num_lock: return num_lock;
+    default: return 0;
     }
 }
 
@@ -194,18 +185,12 @@ int Decoder::code_of(unsigned number) const
             return code >= 256 && code != VESPER_KEY_CENTER ? code : 0;
         }
         switch (base) {
-        case 0x1c:
-            return '\r';
-        case 0x35:
-            return '/';
-        case print:
-            return VESPER_KEY_PRINT;
-        case scroll_lock:
-            return VESPER_KEY_PAUSE;  // with Control
-        case menu:
-            return VESPER_KEY_MENU;
-        default:
-            return 0;  // also the shifts that surround some keys
+        case 0x1c: return '\r';
+        case 0x35: return '/';
+        case print: return VESPER_KEY_PRINT;
+        case scroll_lock: return VESPER_KEY_PAUSE;  // with Control
+        case menu: return VESPER_KEY_MENU;
+        default: return 0;  // also the shifts that surround some keys
         }
     }
     if (number >= f1 && number <= f10) return static_cast<int>(VESPER_KEY_F1 + number - f1);

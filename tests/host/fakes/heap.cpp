@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's heap, as the host tests see it. The kernel never frees nodes and caches, and it always
-// allocates with std::nothrow: what it allocated while a FakeHeap lives is freed when that ends, so
-// that a fuzzer can mount a million volumes; and an allocation can be made to fail.
+// The kernel's heap, as the host tests see it. The kernel never frees nodes and caches, and it
+// always allocates with std::nothrow: what it allocated while a FakeHeap lives is freed when that
+// ends, so that a fuzzer can mount a million volumes; and an allocation can be made to fail.
 #include "fakes/heap.h"
 #include <cstdlib>
 #include <new>

@@ -185,24 +185,16 @@ private:
         switch (code) {
         case 0x24:
         case 0x25:
-        case 0x29:
-            ext = true;
-            [[fallthrough]];
+        case 0x29: ext = true; [[fallthrough]];
         case 0x20:
         case 0xc8:
-        case 0xc4:
-            is_read = true;
-            break;
+        case 0xc4: is_read = true; break;
         case 0x34:
         case 0x35:
-        case 0x39:
-            ext = true;
-            [[fallthrough]];
+        case 0x39: ext = true; [[fallthrough]];
         case 0x30:
         case 0xca:
-        case 0xc5:
-            is_write = true;
-            break;
+        case 0xc5: is_write = true; break;
         }
         if (!is_read && !is_write) return;
         EXPECT_TRUE(!ext || d.lba48);
@@ -255,8 +247,7 @@ private:
         case 0xec:
             if (d.atapi) file[4][0] = 0x14, file[5][0] = 0xeb;
             return d.atapi ? end(4) : offer(d.identify(), d.short_transfer);
-        case 0xa1:
-            return d.atapi ? offer(d.identify(), false) : end(4);
+        case 0xa1: return d.atapi ? offer(d.identify(), false) : end(4);
         case 0xc6:
             if (file[2][0] > d.multiple_limit) return end(4);
             multiple[selected] = file[2][0];
@@ -265,10 +256,8 @@ private:
             translated[selected] = file[2][0] == d.per_track && (device & 15u) + 1 == d.heads;
             return end();
         case 0xe7:
-        case 0xea:
-            return end(d.flushes ? 0 : 4);
-        default:
-            return end(4);
+        case 0xea: return end(d.flushes ? 0 : 4);
+        default: return end(4);
         }
     }
     void offer(const std::vector<uint16_t>& words, bool nothing)

@@ -49,7 +49,8 @@ Result<void> FakeMachine::attach(const Driver& driver)
         taken |= Device::offer(Device::root(), Device::on_loader(*framebuffer), drivers);
     for (auto& [where, config] : functions) {
         hal::PciFunction function(uint8_t(where >> 16), uint8_t(where >> 8), uint8_t(where));
-        taken |= Device::offer(Device::root(), Device::on_pci(function, config[0x3c], "pci"), drivers);
+        taken |=
+            Device::offer(Device::root(), Device::on_pci(function, config[0x3c], "pci"), drivers);
     }
     for (const Match& match : driver.matches) {
         if (match.bus == Match::Bus::isa)
@@ -83,7 +84,8 @@ std::byte* FakeMachine::at(uint32_t address, size_t bytes)
 
 namespace hal {
 
-static Window window_in(const std::vector<FakeMachine::Range>& ranges, uint64_t base, const char* owner)
+static Window window_in(const std::vector<FakeMachine::Range>& ranges, uint64_t base,
+                        const char* owner)
 {
     bool traced = fake_machine->trace_all;
     for (auto& range : ranges) {
@@ -101,10 +103,7 @@ Result<Window> memory_window(std::uint64_t physical, std::size_t, const char* ow
     return window_in(fake_machine->memory_ranges, physical, owner);
 }
 
-std::uint64_t now_us()
-{
-    return fake_machine ? fake_machine->now_us : 0;
-}
+std::uint64_t now_us() { return fake_machine ? fake_machine->now_us : 0; }
 static void pass(uint64_t us)
 {
     fake_machine->now_us += us;
@@ -139,10 +138,12 @@ Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::si
 DmaRun dma_run(const void* data, std::size_t limit)
 {
     FakeMachine& m = *fake_machine;
-    // Keep the alignment of the host's pointer, so that drivers see odd addresses when tests use them.
+    // Keep the alignment of the host's pointer, so that drivers see odd addresses when tests use
+    // them.
     uint32_t address = ((m.next_address + 0xffff) & ~0xffffu) + uint32_t(uintptr_t(data) & 0xffff);
     m.next_address = address + uint32_t(limit) + 64;
-    m.mappings.push_back({address, const_cast<std::byte*>(static_cast<const std::byte*>(data)), limit});
+    m.mappings.push_back(
+        {address, const_cast<std::byte*>(static_cast<const std::byte*>(data)), limit});
     return {address, limit};
 }
 
@@ -151,7 +152,8 @@ void log_line(std::string_view line)
     if (fake_machine) fake_machine->log.emplace_back(line);
 }
 
-void trace(const Window& window, std::string_view verb, std::string_view register_name, std::uint64_t value)
+void trace(const Window& window, std::string_view verb, std::string_view register_name,
+           std::uint64_t value)
 {
     fake_machine->trace.push_back(std::string(window.owner) + " " + std::string(verb) + " " +
                                   std::string(register_name) + " " + std::to_string(value));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The fake machine of the host tests: ports, memory and PCI functions with fake devices in them, time
-// that passes only while somebody waits, interrupts, a log and a trace that can be read.
+// The fake machine of the host tests: ports, memory and PCI functions with fake devices in them,
+// time that passes only while somebody waits, interrupts, a log and a trace that can be read.
 //
 //   FakeMachine machine;                  // resets everything
 //   machine.ports(0x3f8, 8, uart);        // plug a FakeDevice in
@@ -39,7 +39,8 @@ public:
 
     FakeHeap heap;  // what the kernel's code allocates lives as long as the machine
 
-    // Called at each step of a wait, after the clock has moved: a fake device finishes its work here.
+    // Called at each step of a wait, after the clock has moved: a fake device finishes its work
+    // here.
     std::function<void()> on_wait;
     bool interrupts_work = true;  // false: halt() only passes time
     uint64_t now_us = 0;

@@ -22,8 +22,7 @@ struct FakeMemory : FakeDevice {
     }
     void write(unsigned, unsigned, uint32_t) override {}
 
-    template <class T>
-    void put(uint32_t at, T value)
+    template <class T> void put(uint32_t at, T value)
     {
         memcpy(&bytes.at(at), &value, sizeof value);
     }
