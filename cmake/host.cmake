@@ -7,7 +7,8 @@ read_config(${CMAKE_SOURCE_DIR}/tests/host/config)
 # All that does not touch the machine itself.
 file(GLOB sources CONFIGURE_DEPENDS src/lib/*.cpp src/block/*.cpp src/fs/*.cpp src/drivers/*/*.cpp
   src/boot/*.cpp src/console/*.cpp src/bus/*.cpp tests/host/fakes/*.cpp)
-set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1)
+set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined
+  -fno-omit-frame-pointer -g -O1)
 
 find_package(GTest REQUIRED)
 if(VESPER_BUILD STREQUAL host)

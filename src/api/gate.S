@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The way of a payload's call into the kernel and back.
 //
-// Each call of include/vesper.h has a gate here. It leaves the payload's stack after 16 bytes, keeps the flags, works with
-// the direction flag set, and turns interrupts off if the payload has loaded descriptor tables of its own: the
-// drivers then poll. One call at a time: a second one, from an interrupt handler of the payload's, gets BUSY,
-// but for emit, keyq and ticks.
+// Each call of include/vesper.h has a gate here. It leaves the payload's stack after 16 bytes,
+// keeps the flags, works with the direction flag set, and turns interrupts off if the payload has
+// loaded descriptor tables of its own: the drivers then poll. One call at a time: a second one,
+// from an interrupt handler of the payload's, gets BUSY, but for emit, keyq and ticks.
 
 #define BUSY -10
 #define ARGUMENT_WORDS 6            // the largest call has 5

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Entries of exceptions and interrupts. Both leave the interrupted stack after 20 bytes: a payload may have as little
-// as 64 bytes left on it.
+// Entries of exceptions and interrupts. Both leave the interrupted stack after 24 bytes at most: a
+// payload may have as little as 64 bytes left on it.
 
 .text
 .macro exception vector, has_code
@@ -131,8 +131,9 @@ double_fault_entry:                 // a task of its own, entered through a task
     call handle_double_fault
     hlt
 
-// uint32_t call_on_stack(uint32_t stack_top, function, argument, uint32_t* result): 1, or 0 after leave_call().
-// stack_top 0: the present stack. *current_call is where the stack was: what is called may return with any registers.
+// uint32_t call_on_stack(uint32_t stack_top, function, argument, uint32_t* result): 1, or 0 after
+// leave_call(). stack_top 0: the present stack. *current_call is where the stack was: what is
+// called may return with any registers.
 .globl call_on_stack
 call_on_stack:
     pushl %ebp

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The first instructions: from whatever a boot loader left (32-bit protected mode, paging off, flat segments)
-// to kernel_main() with paging on, on our own stack and descriptors.
+// The first instructions: from whatever a boot loader left (32-bit protected mode, paging off, flat
+// segments) to kernel_main() with paging on, on our own stack and descriptors.
 //
-// Multiboot 0.6.96 (section 3.1), Multiboot 2.0 (3.1), Xen's PVH (a note with the physical entry), and NetBSD's
-// i386 protocol (arguments on the stack) come together here; the magic in eax tells them apart.
+// Multiboot 0.6.96 (section 3.1), Multiboot 2.0 (3.1), Xen's PVH (a note with the physical entry),
+// and NetBSD's i386 protocol (arguments on the stack) come together here; the magic in eax tells
+// them apart.
 
 #define PHYSICAL(symbol) ((symbol) - 0xC0000000)
 #define PVH_MAGIC 0x336ec578

@@ -110,7 +110,7 @@ void scan_function(Device& bus, const PciFunction& pci, uint32_t id, unsigned he
 void scan_bus(Device& bus, uint8_t number, std::span<const Driver* const> drivers)
 {
     for (uint8_t device = 0; device < 32; ++device) {
-        unsigned functions = 1;
+        uint8_t functions = 1;
         for (uint8_t function = 0; function < functions; ++function) {
             PciFunction pci(number, device, function);
             auto id = pci.read<uint32_t>(0x00);

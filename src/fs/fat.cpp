@@ -529,7 +529,8 @@ Result<void> Volume::find_label(const ExtendedBoot& boot)
     Found found;
     if (TRY(scan.next_label(found))) {
         append_short(label, found.entry.Name, false);
-    } else if (boot.BootSig == extended_boot_signature && memcmp(boot.VolLab, "NO NAME    ", 11)) {
+    } else if (boot.BootSig == extended_boot_signature &&
+               memcmp(boot.VolLab, "NO NAME    ", 11) != 0) {
         append_short(label, boot.VolLab, false);
     }
     return {};

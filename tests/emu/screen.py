@@ -13,7 +13,7 @@ FIRST, TOP, BAND = 0x20, 2, 8  # of the drawings: first letter, rows above, lett
 
 @cache
 def glyphs() -> dict[bytes, str]:
-    """What the drawings in src/lib/font8x16.cpp look like: a byte for each pixel, 1 if it is set."""
+    """What the drawings in src/lib/font8x16.cpp look like: a byte a pixel, 1 if it is set."""
     source = (ROOT / "src/lib/font8x16.cpp").read_text()
     lines = re.findall(r'^    "((?:[#.]{7} ?){8})"', source, re.M)
     found = {}

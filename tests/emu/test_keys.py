@@ -133,7 +133,8 @@ def test_both_at_once(boot):
 def test_a_terminals_sequences(boot):
     machine = start(boot)
     for text, expected in [
-            ("\x1b[A", 0x101), ("\x1bOB", 0x102), ("\x1b[3~", 0x10A), ("\x1b[1;5D", CONTROL | 0x103),
+            ("\x1b[A", 0x101), ("\x1bOB", 0x102), ("\x1b[3~", 0x10A),
+            ("\x1b[1;5D", CONTROL | 0x103),
             ("\x1bOP", F1), ("\x1b[24~", F1 + 11), ("\x1bb", ALT | ord("b")), ("\x1b", 27),
             ("\x7f", 8), ("\x01", 1), ("\n", 13)]:
         machine.type(text)

@@ -87,7 +87,8 @@ def shows_what_happens(machine: Machine, width: int, height: int, bits: int) -> 
 
 
 @pytest.mark.parametrize("protocol, mode", [
-    ("multiboot2", (1024, 768, 32)), ("multiboot2", (1024, 768, 24)), ("multiboot2", (800, 600, 16)),
+    ("multiboot2", (1024, 768, 32)), ("multiboot2", (1024, 768, 24)),
+    ("multiboot2", (800, 600, 16)),
     ("multiboot2", (640, 480, 32)), ("netbsd", (800, 600, 32))])
 def test_grubs_frame_buffer(power_on, tmp_path, protocol, mode):
     loader = image.Loader(protocol, build.kernel(), mode="{}x{}x{}".format(*mode))

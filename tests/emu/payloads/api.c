@@ -20,10 +20,7 @@ static uint32_t length_of(const char* text)
     return n;
 }
 
-static void say(const char* text)
-{
-    v->console->write(text, length_of(text));
-}
+static void say(const char* text) { v->console->write(text, length_of(text)); }
 
 static void check(const char* what, int is_so)
 {

@@ -9,17 +9,21 @@ import sys
 import tempfile
 import tree
 
-SPARSE = {  # a file with 1 KiB blocks: offset and size of its data, by the pointers that lead to them
-    "direct": (0, 2048), "direct 2": (5000, 3000), "single": (100_000, 5000), "double": (1_000_000, 70_000),
+# A file with 1 KiB blocks: offset and size of its data, by the pointers that lead to them.
+SPARSE = {
+    "direct": (0, 2048), "direct 2": (5000, 3000), "single": (100_000, 5000),
+    "double": (1_000_000, 70_000),
     "end of double": (67_380_000, 4000), "triple": (70_000_000, 50_001),
 }
 
 
 def run(*command: str, changed: bool = False) -> str:
-    """What a program says. changed: it may end with 1, as e2fsck does when it has changed something."""
+    """What a program says. changed: it may end with 1, as e2fsck does when it has changed
+    something."""
     environment = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin", TZ="UTC",
                        E2FSPROGS_FAKE_TIME="1000000000", MKE2FS_CONFIG="/dev/null")
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
     if done.returncode > changed:
         sys.exit(f"{' '.join(command)}: {done.stdout}")
     return done.stdout
@@ -54,7 +58,8 @@ class Maker:
 
 
 def write_sparse(path: str, pieces) -> None:
-    """Data where pieces say so, holes elsewhere: content() of the whole, with zeros in the holes."""
+    """Data where pieces say so, holes elsewhere: content() of the whole, with zeros in the
+    holes."""
     whole = tree.content(os.path.basename(path), 1 << 16)
     with open(path, "wb") as file:
         for offset, size in pieces:
@@ -71,15 +76,21 @@ def make_plain(make: Maker) -> None:
     make.image("ext2-4k.img", "12M", big, "-t", "ext2", "-b", "4096")
     make.image("ext2-64k.img", "32M", small, "-t", "ext2", "-b", "65536")
     make.image("ext2-r0.img", "4M", small, "-t", "ext2", "-r", "0", "-b", "1024", "-O", "none")
-    make.image("ext3.img", "24M", big, "-t", "ext3", "-b", "1024", "-J", "size=1", "-O", "has_journal,dir_index,filetype,sparse_super")
-    make.image("ext4.img", "24M", big, "-t", "ext4", "-b", "4096", "-I", "256", "-J", "size=4", "-O",
-               "has_journal,extents,64bit,metadata_csum,flex_bg,huge_file,dir_nlink,extra_isize,dir_index,filetype,"
-               "sparse_super,large_file")
-    make.image("ext4-gdt.img", "12M", big, "-t", "ext4", "-b", "1024", "-I", "128", "-O", "extents,uninit_bg,^has_journal")
-    make.image("ext4-bigalloc.img", "32M", small, "-t", "ext4", "-b", "1024", "-C", "16384", "-O", "extents,bigalloc,^resize_inode")
-    make.image("ext4-sparse2.img", "8M", small, "-t", "ext4", "-b", "1024", "-O", "extents,sparse_super2,^resize_inode")
+    make.image("ext3.img", "24M", big, "-t", "ext3", "-b", "1024", "-J", "size=1", "-O",
+               "has_journal,dir_index,filetype,sparse_super")
+    make.image("ext4.img", "24M", big, "-t", "ext4", "-b", "4096", "-I", "256", "-J", "size=4",
+               "-O",
+               "has_journal,extents,64bit,metadata_csum,flex_bg,huge_file,dir_nlink,extra_isize,"
+               "dir_index,filetype,sparse_super,large_file")
+    make.image("ext4-gdt.img", "12M", big, "-t", "ext4", "-b", "1024", "-I", "128", "-O",
+               "extents,uninit_bg,^has_journal")
+    make.image("ext4-bigalloc.img", "32M", small, "-t", "ext4", "-b", "1024", "-C", "16384", "-O",
+               "extents,bigalloc,^resize_inode")
+    make.image("ext4-sparse2.img", "8M", small, "-t", "ext4", "-b", "1024", "-O",
+               "extents,sparse_super2,^resize_inode")
     # 96 groups in 3 meta block groups, and so few inodes in each that the files reach the second
-    path = make.image("ext4-meta.img", "24M", small, "-t", "ext4", "-b", "1024", "-g", "256", "-N", "768", "-O",
+    path = make.image("ext4-meta.img", "24M", small, "-t", "ext4", "-b", "1024", "-g", "256", "-N",
+                      "768", "-O",
                       "meta_bg,extents,^resize_inode,^64bit,^flex_bg")
     assert int(debugfs(path, "imap /many/file299").split("block group ")[1].split()[0]) > 32
 
@@ -89,17 +100,21 @@ def make_inline(make: Maker) -> None:
     os.mkdir(os.path.join(folder, "few"))
     open(os.path.join(folder, "few", "first"), "wb").close()
     os.symlink("./" * 40 + "hello.txt", os.path.join(folder, "inlinelink"))
-    path = make.image("ext4-inline.img", "8M", folder, "-t", "ext4", "-b", "4096", "-I", "512", "-O",
+    path = make.image("ext4-inline.img", "8M", folder, "-t", "ext4", "-b", "4096", "-I", "512",
+                      "-O",
                       "inline_data,extents,^has_journal")
-    # Linux continues a full directory in an attribute, libext2fs does not: a second name for hello.txt there
+    # Linux continues a full directory in an attribute, libext2fs does not: a second name for
+    # hello.txt there
     inode = int(debugfs(path, "stat /hello.txt").split("Inode: ")[1].split()[0])
     value = os.path.join(make.work, "value")
     with open(value, "wb") as file:
         file.write(struct.pack("<IHBB32s", inode, 40, 9, 1, b"continued"))
-    for request in "ea_set /few system.data -f " + value, "sif /few size 100", "sif /hello.txt links_count 2":
+    for request in ("ea_set /few system.data -f " + value, "sif /few size 100",
+                    "sif /hello.txt links_count 2"):
         debugfs(path, request)
     run("e2fsck", "-fn", path)
-    for name in "hello.txt", "many/file060", "many/file061", "many/file150", "dir", "few", "inlinelink":
+    for name in ("hello.txt", "many/file060", "many/file061", "many/file150", "dir", "few",
+                 "inlinelink"):
         assert "system.data" in debugfs(path, f"stat /{name}"), name
 
 
@@ -113,9 +128,11 @@ def make_sparse(make: Maker) -> None:
     with open(os.path.join(folder, "hole"), "wb") as file:
         file.truncate(3_000_000)
     make.image("ext2-sparse.img", "2M", folder, "-t", "ext2", "-b", "1024")
-    # every second block: 1,000 extents, 84 to a node; and blocks that were reserved but never written
+    # every second block: 1,000 extents, 84 to a node; and blocks that were reserved but never
+    # written
     write_sparse(os.path.join(folder, "fragments"), [(n * 2048, 1024) for n in range(1000)])
-    path = make.image("ext4-sparse.img", "8M", folder, "-t", "ext4", "-b", "1024", "-I", "256", "-O", "extents,^has_journal")
+    path = make.image("ext4-sparse.img", "8M", folder, "-t", "ext4", "-b", "1024", "-I", "256",
+                      "-O", "extents,^has_journal")
     debugfs(path, "fallocate /hole 100 299")
     debugfs(path, "set_inode_field /fragments mtime_extra 1")
     run("e2fsck", "-fy", "-E", "no_optimize_extents", path)
@@ -129,7 +146,8 @@ def make_directories(make: Maker) -> None:
     os.makedirs(os.path.join(folder, "index"))
     for number in range(2000):
         open(os.path.join(folder, "index", f"some file with number {number}"), "wb").close()
-    for name, options in ("ext4-index.img", ("-t", "ext4", "-O", "extents,dir_index,metadata_csum,^has_journal")), (
+    for name, options in ("ext4-index.img", ("-t", "ext4", "-O",
+                                             "extents,dir_index,metadata_csum,^has_journal")), (
             "ext3-index.img", ("-t", "ext2", "-O", "dir_index,filetype")):
         path = make.image(name, "8M", folder, "-b", "1024", "-N", "2400", *options)
         run("e2fsck", "-fyD", path, changed=True)
@@ -148,9 +166,12 @@ def make_fuzz(make: Maker) -> None:
     write_sparse(os.path.join(folder, "far"), [(0, 1024), (400_000, 2000), (68_000_000, 1024)])
     os.symlink("dir/small", os.path.join(folder, "link"))
     os.symlink("./" * 100 + "file", os.path.join(folder, "longlink"))
-    make.image("ext2-fuzz.img", "192K", folder, "-t", "ext2", "-b", "1024", "-N", "32", "-O", "filetype,sparse_super")
-    make.image("ext4-fuzz.img", "192K", folder, "-t", "ext4", "-b", "1024", "-I", "256", "-N", "32", "-O",
-               "extents,inline_data,64bit,dir_index,filetype,extra_isize,^has_journal,^resize_inode")
+    make.image("ext2-fuzz.img", "192K", folder, "-t", "ext2", "-b", "1024", "-N", "32", "-O",
+               "filetype,sparse_super")
+    make.image("ext4-fuzz.img", "192K", folder, "-t", "ext4", "-b", "1024", "-I", "256", "-N",
+               "32", "-O",
+               "extents,inline_data,64bit,dir_index,filetype,extra_isize,^has_journal,"
+               "^resize_inode")
 
 
 def main() -> None:

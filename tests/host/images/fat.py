@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""FAT volumes by mkfs.fat and mtools. Beside each NAME.img: NAME.list, what mtools sees on it (a path
+"""FAT volumes by mkfs.fat and mtools. Beside each NAME.img: NAME.list, what mtools sees on it (a
+path
 a line), and NAME.free, how many bytes it says are free."""
 import os
 import re
@@ -64,7 +65,8 @@ def write(folder: str, name: str, size: int, content_of: str | None = None) -> s
 
 
 def make_fragmented(image: str, folder: str) -> None:
-    """Small files, every other one deleted, the holes filled by larger ones: these are in pieces."""
+    """Small files, every other one deleted, the holes filled by larger ones: these are in
+    pieces."""
     make_volume(image, 2000, ["-F", "12", "-s", "1"])
     copy(image, *(write(folder, f"small{i:03}", 512) for i in range(400)))
     run("mdel", "-i", image, *(f"::/small{i:03}" for i in range(0, 400, 2)))
