@@ -202,7 +202,7 @@ static uint32_t draw_disks(uint32_t row, uint32_t most)
     return row;
 }
 
-/* The names in the root directory, in three columns. */
+/* The names in the root directory, in two columns. */
 static void draw_root(uint32_t row)
 {
     static struct vesper_entry entry; /* large */
@@ -217,12 +217,12 @@ static void draw_root(uint32_t row)
         return;
     }
     for (; kernel->file->list(directory, &entry) > 0; ++count) {
-        if (count >= 3 * rows) continue;
-        at(4 + count / rows * 25, row + 1 + count % rows,
+        if (count >= 2 * rows) continue;
+        at(4 + count / rows * 37, row + 1 + count % rows,
            entry.type == VESPER_FILE ? value : title);
-        print("%.14s%s", entry.name, entry.type == VESPER_DIRECTORY ? "/" : "");
+        print("%.23s%s", entry.name, entry.type == VESPER_DIRECTORY ? "/" : "");
         if (entry.type != VESPER_FILE || kernel->file->stat(entry.name, &stat) < 0) continue;
-        at(4 + count / rows * 25 + 14, row + 1 + count % rows, body);
+        at(4 + count / rows * 37 + 24, row + 1 + count % rows, body);
         print("%10s", size_text(stat.bytes));
     }
     kernel->file->close(directory);

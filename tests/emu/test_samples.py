@@ -33,8 +33,7 @@ FORMATS = r"""
 int main(struct vesper *vesper)
 {
     char small[4];
-    vesper_print(vesper, "[%5d|%-5d|%05d|%d|%x|%08x|%c|%%]\n", -42, -42, -42, 0, 0xbeefu, 0x1fu,
-                 'c');
+    vesper_print(vesper, "[%5d|%-5d|%05d|%d|%x|%08x|%c|%%]\n", -42, -42, -42, 0, 0xbeefu, 31u, 'c');
     vesper_print(vesper, "[%llu|%lld|%llx|%20llu]\n", ~0ull, -9223372036854775807ll - 1,
                  0x123456789abcdefull, 1ull << 40);
     vesper_print(vesper, "[%s|%6s|%-6s|%.2s|%4.2s]\n", "text", "ab", "ab", "abcd", "abcd");
@@ -117,8 +116,8 @@ def test_list_shows_the_files_with_size_and_date(boot, fs):
 def test_list_shows_links_and_takes_a_path(boot, tmp_path):
     (tmp_path / "tree/folder").mkdir(parents=True)
     (tmp_path / "tree/folder/link").symlink_to("/kexec")
-    machine = boot(SAMPLES / "list.c", "--root", str(tmp_path / "tree"), "--append",
-                   "args=/folder/")
+    tree = str(tmp_path / "tree")
+    machine = boot(SAMPLES / "list.c", "--root", tree, "--append", "args=/folder/")
     machine.see(r"\nl +/folder/link\r?\n0 files, 0 bytes; 0 directories, 1 links")
     returns(machine, 0)
 
