@@ -2,7 +2,7 @@
  * list - all that is below a directory of the root, with type, size and date.
  *
  *   ./vesper run samples/list.c --root docs
- *   ./vesper run samples/list.c --root . --append args=src/fs
+ *   ./vesper run samples/list.c --root src --append args=drivers/serial
  *
  * It shows file->stat, open, list and close, and how an error gets its text. */
 #include "vesper.h"
