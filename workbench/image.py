@@ -47,6 +47,9 @@ def copy_tree(tree: Path, root: Path | None, kexec: Path | None, loader: Loader 
               links: bool) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     if root:
+        if tree.resolve().is_relative_to(root.resolve()):
+            raise Problem(f"{shown(root)} contains the folder that its copy is made in",
+                          "Put the root's files into a folder of their own.")
         try:
             shutil.copytree(root, tree, symlinks=links)
         except shutil.Error as error:
