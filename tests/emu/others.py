@@ -91,6 +91,10 @@ class V86InNode(Other):
         self.source = self.process.stdout.fileno()
         self.target = self.process.stdin.fileno()
 
+    def keys(self, text: str) -> None:
+        """Types on the PC's keyboard."""
+        self.send(b"\0" + text.encode())
+
     def close(self) -> None:
         super().close()
         self.process.stdin.close()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A PC in v86 whose COM1 is this program's input and output: LIBRARY WASM DISK MEGABYTES.
+// Input that begins with a NUL is typed on the PC's keyboard.
 import { readFileSync } from "node:fs";
 
 const [library, wasm, disk, megabytes] = process.argv.slice(2);
@@ -20,5 +21,8 @@ const pc = new V86({
     autostart: true,
 });
 pc.add_listener("serial0-output-byte", (byte) => process.stdout.write(Buffer.from([byte])));
-process.stdin.on("data", (data) => pc.serial_send_bytes(0, data));
+process.stdin.on("data", (data) => {
+    if (data[0] === 0) pc.keyboard_send_text(data.toString("latin1", 1));
+    else pc.serial_send_bytes(0, data);
+});
 process.stdin.on("end", () => process.exit());
