@@ -158,6 +158,7 @@ Result<void> AtaDisk::transfer(Request request)
 // and only the first by DMA: if PIO succeeds where the medium was not at fault, DMA was.
 Result<void> AtaDisk::persist(Request& request)
 {
+    if (hal::now_us() < left_alone_until_us_) return Error::timed_out;
     bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
     Result<void> result;
     unsigned time_outs = 0;
@@ -175,6 +176,10 @@ Result<void> AtaDisk::persist(Request& request)
     if (result && blame_dma) {
         dma_ = false;
         hal::log("{}: DMA does not work, using PIO", name.view());
+    }
+    if (result.error() == Error::timed_out) {
+        hal::log("{}: does not answer, and is left alone for 30 seconds", name.view());
+        left_alone_until_us_ = hal::now_us() + 30'000'000;
     }
     return result;
 }

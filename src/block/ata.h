@@ -101,6 +101,8 @@ private:
     uint8_t drive_;
     AtaIdentity id_;
     bool dma_;
+    // After a time-out that resets did not mend: who looks for a file system asks a dozen times.
+    uint64_t left_alone_until_us_ = 0;
     // The drive forgets these at a reset.
     unsigned prepared_at_ = ~0u;
     bool geometry_set_ = false;

@@ -220,6 +220,17 @@ def test_a_sector_that_cannot_be_read(victim, fs, find, message):
     victim.has_called_nothing()
 
 
+def test_a_disk_that_does_not_answer(victim):
+    """It identifies itself, but a read takes hours."""
+    def harm(pc, disk):
+        pc.disks.clear()
+        pc.options += ["-drive", f"if=none,id=slow,format=raw,file={disk},throttling.bps-total=1",
+                       "-device", "ide-hd,drive=slow,bus=ide.0,unit=0"]
+
+    victim(None, "--label", "none", harm=harm).says(
+        "wd0: read of block 0: ", "wd0: does not answer, and is left alone", "no root: ")
+
+
 def test_a_disk_without_its_first_sector_still_boots(victim):
     victim(RETURN, "--label", "none", harm=unreadable(0)).says(
         "wd0: read of block 0: ", "returned 42")

@@ -153,4 +153,18 @@ TEST_F(Ata, GivesUpAfterTwoTimeOuts)
     EXPECT_THAT(transport.opcodes, ElementsAre(0xca, 0xe7));
 }
 
+TEST_F(Ata, LeavesADriveThatDoesNotAnswerAloneForAWhile)
+{
+    transport.failing = 0x20, transport.failures = 2, transport.status = 0;
+    transport.has_dma = false;
+    identity.largest_multiple = 1;
+    EXPECT_EQ(disk().read(1, 1, memory.data()).error(), Error::timed_out);
+    size_t asked = transport.opcodes.size();
+    EXPECT_EQ(disk_->read(2, 1, memory.data()).error(), Error::timed_out);
+    EXPECT_EQ(transport.opcodes.size(), asked) << "it was not asked again";
+    EXPECT_TRUE(machine.logged("wd7: does not answer, and is left alone for 30 seconds"));
+    machine.now_us += 30'000'001;
+    EXPECT_TRUE(disk_->read(2, 1, memory.data()));
+}
+
 }  // namespace

@@ -554,6 +554,7 @@ TEST_F(Ide, TimesOutAndTriesOnce)
         EXPECT_EQ(read(device, 5, 1).error(), Error::timed_out);
         EXPECT_LE(took_us(), 20'100'000u);
         drive->never_ready = false;
+        machine.now_us += 30'000'000;  // it is left alone meanwhile
         EXPECT_TRUE(read(device, 5, 1)) << "it has come back";
     }
 }
