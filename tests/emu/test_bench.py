@@ -5,6 +5,8 @@ from bench.kit import counter, elf, memory, peers, profile
 from test_workbench import vesper
 from workbench import build
 
+pytestmark = pytest.mark.xdist_group("bench")  # all use build/bench
+
 
 def test_bench_lists_the_benchmarks():
     result = vesper("bench")

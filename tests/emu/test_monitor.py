@@ -8,6 +8,7 @@ import pytest
 from machine import PROMPT, Machine
 from workbench import payload
 
+pytestmark = pytest.mark.xdist_group("monitor")  # most share a machine
 PAYLOADS = Path(__file__).parent / "payloads"
 COMMANDS = "help devices dmesg mem ls cat peek poke in out pci run reboot off".split()
 FREE = 0x00800000  # RAM in the payload's arena, by its physical address
