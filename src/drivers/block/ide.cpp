@@ -367,8 +367,8 @@ Result<void> add_drive(Channel& channel, unsigned drive)
     if (!identified) return identified;
     auto identity = AtaIdentity::from(words, channel.controller.name());
     if (!identity) return Error::not_found;  // and said so
-    AtaDisk* disk = TRY(make<AtaDisk>(channel, drive, identity.value()));
     ::Device* node = TRY(channel.add_node("wd", drive));
+    AtaDisk* disk = TRY(make<AtaDisk>(channel, drive, identity.value()));
     node->describe("<{}>, {}", disk->model.view(), disk->abilities().view());
     publish_as(*disk, node->name());
     return {};
