@@ -13,14 +13,15 @@ VIEW = 0xFFFFFFF  # insnmark.c counts addresses modulo this + 1
 
 def functions(start: Start, kernel: Path) -> Counter:
     """Instructions by function; a `rep` instruction counts once for each repetition."""
+    debug = kernel.with_name(kernel.name + ".debug")  # the kernel itself has no symbols
     hot = counter.FOLDER / "hot"
     counter.pass_once(start.pc, start.entry, start.seconds, hot=hot)
     symbols = [(int(address, 16) & VIEW, name) for address, kind, name in (
         line.split(maxsplit=2) for line in
-        tool("nm", "-nC", "--defined-only", kernel).splitlines()) if kind in "tTwW"]
+        tool("nm", "-nC", "--defined-only", debug).splitlines()) if kind in "tTwW"]
     addresses = [address for address, _ in symbols]
     end = next(int(line.split()[0], 16) & VIEW for line in
-               tool("nm", "--defined-only", kernel).splitlines() if line.endswith(" kernel_end"))
+               tool("nm", "--defined-only", debug).splitlines() if line.endswith(" kernel_end"))
     found = Counter()
     for line in hot.read_text().splitlines():
         address, count = int(line.split()[0], 16), int(line.split()[1])
