@@ -39,8 +39,8 @@ class Victim:
     def says(self, *messages: str) -> None:
         """Each of these, one after another; then there is an unharmed machine with an operator."""
         for message in messages:
-            self.machine.see(message, 10)
-        self.machine.see(PROMPT, 10)
+            self.machine.see(message)
+        self.machine.see(PROMPT)
         assert self.machine.ask("poke.l 0x600000 0x21232524") == ""
         assert self.machine.ask("peek 0x600000 4").endswith("  $%#!")
         assert self.machine.ended is None
