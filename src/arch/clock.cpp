@@ -155,12 +155,11 @@ void sleep(Duration duration)
     }
 }
 
-Window port_window(uint16_t base, uint16_t count, const char* owner)
+Window port_window(uint16_t base, uint16_t, const char* owner)
 {
     Window window;
     window.kind = Window::Kind::ports;
     window.base = base;
-    window.bytes = count;
     window.owner = owner;
     return window;
 }

@@ -247,7 +247,6 @@ Result<Window> memory_window(uint64_t physical, size_t bytes, const char* owner,
     Window window;
     window.kind = Window::Kind::memory;
     window.base = reinterpret_cast<uintptr_t>(base);
-    window.bytes = static_cast<uint16_t>(std::min<size_t>(bytes, 0xffff));
     window.owner = owner;
     return window;
 }

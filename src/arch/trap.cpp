@@ -209,5 +209,3 @@ bool call_payload(uint32_t entry, uint32_t stack_top, const void* argument, uint
     return call(stack_top, reinterpret_cast<uint32_t (*)(void*)>(entry),
                 const_cast<void*>(argument), result);
 }
-
-void abandon() { leave_call(); }

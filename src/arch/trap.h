@@ -17,12 +17,7 @@ extern TrapFrame last_fault;
 
 // Calls function(argument) on the present stack. Returns its value in `result`, or false if it
 // faulted: then the fault has been reported and its frame is in last_fault. May nest.
-struct Recovery;
 bool call_protected(uint32_t (*function)(void*), void* argument, uint32_t& result);
 
 // Calls a payload: entry(argument) on the stack that ends at stack_top. As call_protected().
 bool call_payload(uint32_t entry, uint32_t stack_top, const void* argument, uint32_t& result);
-
-// Ends what call_payload() called, as if it had faulted (from an interrupt handler or a call of the
-// API).
-[[noreturn]] void abandon();

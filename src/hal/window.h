@@ -11,7 +11,6 @@ namespace hal {
 struct Window {
     enum class Kind : std::uint8_t { ports, memory } kind = Kind::ports;
     bool traced = false;
-    std::uint16_t bytes = 0;  // 0xffff: that or more
     std::uintptr_t base = 0;
     const char* owner = "";  // "wd0": for traces
 
