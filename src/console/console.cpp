@@ -255,6 +255,7 @@ void log(std::string_view line)
 
 void take_key(const KeyInput& from, int code)
 {
+    look_for_new_inputs();  // it may interrupt before anyone has asked for a key
     if (from.enabled) keys.push(code);
 }
 

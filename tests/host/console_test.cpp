@@ -99,6 +99,17 @@ TEST_F(Console, UsesOnlyWhatIsChosenAlsoIfItAppearsLater)
     EXPECT_EQ(console::poll_key(), 't');
 }
 
+TEST_F(Console, HearsNobodyElseAlsoBeforeTheFirstKeyIsAskedFor)
+{
+    console::choose("com0");
+    publish(terminal, "com");
+    publish(keyboard, "pckbd");
+    console::take_key(keyboard, 'k');  // as its interrupt handler does
+    console::take_key(terminal, 't');
+    EXPECT_EQ(console::poll_key(), 't');
+    EXPECT_EQ(console::poll_key(), -1);
+}
+
 TEST_F(Console, IgnoresAChoiceThatNamesNothing)
 {
     publish(screen, "vga");
