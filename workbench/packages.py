@@ -40,6 +40,7 @@ EVIDENCE = {
     "qemu-system-x86": "qemu-system-i386",
     "seabios": "/usr/share/seabios/bios.bin",
     "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
+    "vgabios": "/usr/share/vgabios/vgabios.bin",
 }
 
 BUILD = ("g++-multilib", "cmake", "ninja-build")
@@ -55,7 +56,8 @@ HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
     "clang", "nasm", "python3-pytest", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
-    "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "seabios", "nodejs", "npm")
+    "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "vgabios", "seabios",
+    "nodejs", "npm")
 
 
 def present(package: str) -> bool:
