@@ -7,7 +7,6 @@
 #include "hal/log.h"
 #include "vesper.h"
 
-extern "C" uint8_t kernel_end[];
 extern "C" uint32_t api_depth;
 
 namespace machine {

@@ -98,7 +98,8 @@ void report_likely_callers(uint32_t esp)
     int found = 0;
     for (uint32_t a = esp; a < esp + 256 && found < 4 && paging::readable(a, 4); a += 4) {
         uint32_t word = le32(reinterpret_cast<const void*>(a));
-        if (word < payload_range.start || word >= payload_range.image_end) continue;
+        // A call that ends the image returns to just behind it.
+        if (word < payload_range.start || word > payload_range.image_end) continue;
         hal::log("    perhaps {}, found on the stack", place_of(word).view());
         ++found;
     }
