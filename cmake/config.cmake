@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", in probe order. Sets
-# config_sources, and writes config.cpp: the tables of what is linked.
+# Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME", in probe
+# order. Sets config_sources, and writes config.cpp: the tables of what is linked.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
-  foreach(kind bus driver fs)
+  foreach(kind bus driver fs tool)
     set(${kind}_declarations "")
     set(${kind}_entries "")
     set(${kind}_count 0)
   endforeach()
   set(found "")
   foreach(line ${lines})
-    if(NOT line MATCHES "^(bus|driver|fs) +([a-z0-9_]+) *(#.*)?$")
-      message(FATAL_ERROR "${file}: '${line}' is not 'bus NAME', 'driver NAME' or 'fs NAME'")
+    if(NOT line MATCHES "^(bus|driver|fs|tool) +([a-z0-9_]+) *(#.*)?$")
+      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs' or 'tool' NAME")
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
@@ -23,6 +23,10 @@ function(read_config file)
       set(source ${CMAKE_SOURCE_DIR}/src/bus/${name}.cpp)
       string(APPEND name "_bus")  # pci() and isa() are matches
       set(type BusDriver)
+    elseif(kind STREQUAL tool)
+      set(source ${CMAKE_SOURCE_DIR}/src/debug/${name}.cpp)
+      string(APPEND name "_tool")  # trace() is a function
+      set(type debug::Tool)
     else()
       set(source ${CMAKE_SOURCE_DIR}/src/fs/${name}.cpp)
       set(type FileSystemDriver)
@@ -42,14 +46,16 @@ function(read_config file)
     math(EXPR ${kind}_count "${${kind}_count} + 1")
   endforeach()
   set(text "// Made from ${file}.\n#include \"config.h\"\n")
-  string(APPEND text "${bus_declarations}${driver_declarations}${fs_declarations}")
+  string(APPEND text "${bus_declarations}${driver_declarations}${fs_declarations}"
+    "${tool_declarations}")
   set(has_pci false)
   if(bus_entries MATCHES "&pci_bus")
     set(has_pci true)
   endif()
   string(APPEND text "const char* const config_name = \"${VESPER_CONFIG}\";\n"
     "const bool config_has_pci = ${has_pci};\n")
-  set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems")
+  set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems"
+    "tool:debug::Tool:tools")
   foreach(table ${tables})
     string(REGEX MATCH "^([a-z]+):(.*):([a-z_]+)$" ignored ${table})
     set(kind ${CMAKE_MATCH_1})

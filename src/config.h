@@ -2,6 +2,7 @@
 // What a configuration file of conf/ puts into the kernel; the build writes the tables from it.
 #pragma once
 #include <span>
+#include "debug/tool.h"
 #include "fs/fs.h"
 #include "hal/driver.h"
 
@@ -16,3 +17,4 @@ extern const char* const config_name;
 extern std::span<const BusDriver* const> config_buses;
 extern std::span<const Driver* const> config_drivers;
 extern std::span<const fs::FileSystemDriver* const> config_file_systems;
+extern std::span<const debug::Tool* const> config_tools;

@@ -69,6 +69,9 @@ static void attach_devices()
     for (BlockDevice* disk = first_block_device(); disk; disk = disk->next) {
         if (!disk->whole) find_partitions(*disk);
     }
+    for (const debug::Tool* tool : config_tools) {
+        if (tool->start) tool->start(boot_info);
+    }
 }
 
 // `magic` and `address` are what the boot protocol defines; entry.S has turned paging on.

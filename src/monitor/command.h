@@ -73,6 +73,13 @@ void print_row(uint32_t address, std::span<const uint8_t> bytes, unsigned width)
 // Text from outside: what could control a terminal is shown as '.'.
 void print_text(std::string_view text);
 
+struct Command {
+    std::string_view name, arguments, summary;
+    Result<void> (*function)(Call& call);
+    std::string_view more;
+    bool has_width = false;
+};
+
 // The commands. Their errors have been shown.
 Result<void> devices(Call& call);  // hardware.cpp
 Result<void> in(Call& call);

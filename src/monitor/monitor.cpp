@@ -2,19 +2,13 @@
 #include "monitor/monitor.h"
 #include "arch/power.h"
 #include "arch/trap.h"
+#include "config.h"
 #include "monitor/command.h"
 #include "monitor/line_editor.h"
 
 namespace monitor {
 
 namespace {
-
-struct Command {
-    std::string_view name, arguments, summary;
-    Result<void> (*function)(Call& call);
-    std::string_view more;
-    bool has_width = false;
-};
 
 Result<void> help(Call& call);
 
@@ -66,12 +60,21 @@ constexpr Command commands[] = {
     {"off", "", "switch the machine off", off, "ACPI does it, where there is such a thing."},
 };
 
-const Command* find(std::string_view name)
+const Command* find(std::string_view name, std::span<const Command> among)
 {
-    for (const Command& command : commands) {
+    for (const Command& command : among) {
         if (command.name == name) return &command;
     }
     return nullptr;
+}
+
+const Command* find(std::string_view name)
+{
+    const Command* found = find(name, commands);
+    for (const debug::Tool* tool : config_tools) {
+        if (!found) found = find(name, tool->commands);
+    }
+    return found;
 }
 
 Text<48> usage(const Command& command)
@@ -82,13 +85,19 @@ Text<48> usage(const Command& command)
     return text;
 }
 
+void list(std::span<const Command> some)
+{
+    for (const Command& command : some)
+        print("  {-28} {}\n", usage(command).view(), command.summary);
+}
+
 Result<void> help(Call& call)
 {
     std::string_view name = call.word();
     TRY(call.end());
     if (name.empty()) {
-        for (const Command& command : commands)
-            print("  {-28} {}\n", usage(command).view(), command.summary);
+        list(commands);
+        for (const debug::Tool* tool : config_tools) list(tool->commands);
         return {};
     }
     const Command* command = find(name);
