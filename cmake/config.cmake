@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME", in probe
-# order. Sets config_sources, and writes config.cpp: the tables of what is linked.
+# order, and "api NAME". Sets config_sources and config_services, and writes config.cpp: the tables
+# of what is linked.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
@@ -11,8 +12,8 @@ function(read_config file)
   endforeach()
   set(found "")
   foreach(line ${lines})
-    if(NOT line MATCHES "^(bus|driver|fs|tool) +([a-z0-9_]+) *(#.*)?$")
-      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs' or 'tool' NAME")
+    if(NOT line MATCHES "^(bus|driver|fs|tool|api) +([a-z0-9_]+) *(#.*)?$")
+      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool' or 'api' NAME")
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
@@ -23,6 +24,8 @@ function(read_config file)
       set(source ${CMAKE_SOURCE_DIR}/src/bus/${name}.cpp)
       string(APPEND name "_bus")  # pci() and isa() are matches
       set(type BusDriver)
+    elseif(kind STREQUAL api)
+      set(source ${CMAKE_SOURCE_DIR}/src/api/calls/${name}.cpp)
     elseif(kind STREQUAL tool)
       set(source ${CMAKE_SOURCE_DIR}/src/debug/${name}.cpp)
       string(APPEND name "_tool")  # trace() is a function
@@ -36,7 +39,10 @@ function(read_config file)
       message(FATAL_ERROR "${file}: '${line}': there is no such source file in src/")
     endif()
     list(APPEND found ${source})
-    if(kind STREQUAL fs)  # libc has an ffs() of its own
+    if(kind STREQUAL api)
+      list(APPEND services ${name})
+      continue()
+    elseif(kind STREQUAL fs)  # libc has an ffs() of its own
       string(APPEND fs_declarations "namespace fs { extern const ${type} ${name}; }\n")
       string(APPEND fs_entries "&fs::${name}, ")
     else()
@@ -66,4 +72,5 @@ function(read_config file)
   endforeach()
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/config.cpp CONTENT "${text}" @ONLY)
   set(config_sources ${found} PARENT_SCOPE)
+  set(config_services ${services} PARENT_SCOPE)
 endfunction()

@@ -9,8 +9,19 @@ file(GLOB sources CONFIGURE_DEPENDS
   src/bus/device.cpp src/bus/registry.cpp src/block/*.cpp src/fs/vfs.cpp
   src/console/*.cpp src/api/*.cpp src/api/*.S src/monitor/*.cpp)
 
-add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cpp)
-target_include_directories(vesper PRIVATE src include)
+# The gates and tables of the API are made from its header.
+set(api ${CMAKE_BINARY_DIR}/api)
+file(MAKE_DIRECTORY ${api})
+add_custom_command(
+  OUTPUT ${api}/api_tables.cpp ${api}/api_calls.h ${api}/api_gates.inc
+  COMMAND python3 -B -m workbench.gates ${api} ${config_services}
+  DEPENDS include/vesper.h workbench/gates.py workbench/header.py ${config_sources}
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
+
+add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cpp
+  ${api}/api_tables.cpp ${api}/api_calls.h ${api}/api_gates.inc)
+target_include_directories(vesper PRIVATE src include ${api})
+set_source_files_properties(src/api/gate.S PROPERTIES OBJECT_DEPENDS ${api}/api_gates.inc)
 set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
   -ffunction-sections -fdata-sections -freg-struct-return)

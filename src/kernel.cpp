@@ -30,7 +30,7 @@ static void read_boot_info(uint32_t magic, uint32_t address)
         boot_info.acpi_root_address =
             reinterpret_cast<uintptr_t>(boot_info.acpi_root) - paging::high_map;
     loader_acpi_root = boot_info.acpi_root_address;
-    api::set_boot_info(boot_info);
+    api::boot_info = &boot_info;
 }
 
 static void attach_early_devices()

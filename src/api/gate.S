@@ -4,28 +4,44 @@
 // Each call of include/vesper.h has a gate here. It leaves the payload's stack after 16 bytes,
 // keeps the flags, works with the direction flag set, and turns interrupts off if the payload has
 // loaded descriptor tables of its own: the drivers then poll. One call at a time: a second one,
-// from an interrupt handler of the payload's, gets BUSY, but for emit, keyq and ticks.
+// from a hook or an interrupt handler of the payload's, gets BUSY, but for those made for that.
 
+#define NOT_FOUND -1
+#define UNSUPPORTED -6
 #define BUSY -10
-#define ARGUMENT_WORDS 6            // the largest call has 5
 
 .text
-.macro gate name
+.macro gate name                    // the largest call has 6 words of arguments
 .globl gate_\name
 gate_\name:
     movl $api_\name, %eax
     jmp enter
 .endm
+.macro gate_in_hooks name
+.globl gate_\name
+gate_\name:
+    movl $api_\name, %eax
+    jmp enter_in_hooks
+.endm
 
+enter_in_hooks:
+    pushl %ebp
+    movl %esp, %ebp
+    pushfl
+    cld
+    cmpl $0, api_depth
+    jne on_stack                    // on the stack of the hook or handler that calls
+    movl kernel_stack, %esp
+    jmp on_stack
 enter:
     pushl %ebp
     movl %esp, %ebp
     pushfl
     cld
     cmpl $0, api_depth
-    jne nested
+    jne busy
     movl kernel_stack, %esp
-enter_on_stack:
+on_stack:
     incl api_depth
     subl $8, %esp
     sidt (%esp)
@@ -52,49 +68,25 @@ call_it:
 foreign_tables:
     cli
     jmp call_it
-nested:
-    cmpl $api_emit, %eax
-    je enter_on_stack               // on the stack of the handler that calls
-    cmpl $api_keyq, %eax
-    je enter_on_stack
-    cmpl $api_time_ticks, %eax
-    je enter_on_stack
+busy:
     movl $BUSY, %eax
     popfl
     popl %ebp
     ret
 
-gate emit
-gate key
-gate keyq
-gate console_write
-gate console_cells
-gate console_put
-gate console_move
-gate console_color
-gate console_clear
-gate console_scroll
-gate block_count
-gate block_info
-gate block_find
-gate block_read
-gate file_open
-gate file_close
-gate file_read
-gate file_seek
-gate file_length
-gate file_list
-gate file_stat
-gate time_ticks
-gate time_sleep
-gate time_date
-gate memory_map
-gate memory_map_physical
-gate memory_module
-gate power_reboot
-gate power_off
-gate debug_error_text
-gate debug_log
+// What the configuration leaves out.
+no_device:
+    movl $NOT_FOUND, %eax
+    ret
+unsupported:
+    movl $UNSUPPORTED, %eax
+    ret
+.macro absent name, answer
+.globl gate_\name
+.set gate_\name, \answer
+.endm
+
+#include "api_gates.inc"
 
 .bss
 .balign 4

@@ -21,6 +21,7 @@ enum class Error : unsigned char {
     not_directory,
     is_directory,
     not_empty,
+    interrupted,  // a break came while it waited
 };
 
 // A short English sentence part ("no such file or device"), never null.

@@ -20,6 +20,7 @@ const char* error_text(Error error)
     case Error::not_directory: return "not a directory";
     case Error::is_directory: return "is a directory";
     case Error::not_empty: return "not empty";
+    case Error::interrupted: return "interrupted by a break";
     }
     return error == Error{} ? "no error" : "unknown error";
 }

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Rest, off, and again.
+#include "arch/power.h"
+#include "api/call.h"
+
+int api_power_reboot() { power::reset(); }
+int api_power_off() { return code(power::off()); }

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Makes the kernel's side of include/vesper.h: gates, tables, and the handlers' declarations.
+
+Called by the build: python3 -m workbench.gates FOLDER SERVICE..."""
+import sys
+from pathlib import Path
+
+from workbench import header
+
+NO_DEVICE = ("display", "net", "audio")  # tables whose absence means that there is no such device
+
+
+def handlers(api: header.Api) -> list[tuple[str, str, header.Call]]:
+    """Every call: its name in the kernel, the member of the struct that it is, and itself."""
+    found = [(call.name, f"vesper::{call.name}", call) for call in api.head.calls]
+    for name, table in api.tables.items():
+        found += [(f"{name}_{call.name}", f"{table.name}::{call.name}", call)
+                  for call in table.calls]
+    return found
+
+
+def declarations(api: header.Api, prefix: str) -> str:
+    lines = [f"std::remove_pointer_t<decltype({member})> {prefix}_{name};"
+             for name, member, _ in handlers(api)]
+    return 'extern "C" {\n' + "\n".join(lines) + "\n}\n"
+
+
+def calls_header(api: header.Api) -> str:
+    return ("// Made from include/vesper.h: the handlers, which gate.S calls.\n"
+            "#pragma once\n#include <type_traits>\n#include \"vesper.h\"\n" +
+            declarations(api, "api"))
+
+
+def gates(api: header.Api, services: list[str]) -> str:
+    """Lines for gate.S. A service that the configuration leaves out needs no gates."""
+    lines = []
+    written = "".join(path.read_text() for path in Path("src/api/calls").glob("*.cpp"))
+    for name, member, call in handlers(api):
+        service = name.split("_")[0]
+        if f" api_{name}(" in written and (service in services or member.startswith("vesper::")):
+            lines.append(f"{'gate_in_hooks' if call.in_hooks else 'gate'} {name}")
+        else:
+            lines.append(f"absent {name}, {'no_device' if service in NO_DEVICE else 'unsupported'}")
+    return "\n".join(lines) + "\n"
+
+
+def tables(api: header.Api) -> str:
+    text = "// Made from include/vesper.h: what a payload gets.\n#include <type_traits>\n"
+    text += '#include "api/api.h"\n' + declarations(api, "gate")
+    for name, table in api.tables.items():
+        text += f"static constexpr {table.name} {name}_table = {{\n"
+        text += f"    .size = sizeof({table.name}),\n"
+        text += "".join(f"    .{call.name} = gate_{name}_{call.name},\n" for call in table.calls)
+        text += "};\n"
+    text += "constexpr vesper api::table = {\n"
+    text += "".join(f"    .{call.name} = gate_{call.name},\n" for call in api.head.calls)
+    text += ("    .magic = {VESPER_MAGIC[0], VESPER_MAGIC[1], VESPER_MAGIC[2], VESPER_MAGIC[3]},\n"
+             "    .version = VESPER_VERSION,\n    .size = sizeof(vesper),\n")
+    text += "".join(f"    .{name} = &{name}_table,\n" for name in api.tables)
+    return text + "};\n"
+
+
+def main(folder: Path, services: list[str]) -> None:
+    api = header.read()
+    (folder / "api_calls.h").write_text(calls_header(api))
+    (folder / "api_gates.inc").write_text(gates(api, services))
+    (folder / "api_tables.cpp").write_text(tables(api))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
