@@ -164,7 +164,7 @@ enum vesper_button {
 };
 struct vesper_pointer_event {
     uint64_t time;
-    int32_t x, y;     /* motion, right and down positive; or a position, 0 ... 65535 */
+    int32_t x, y;     /* motion, right and down positive; or a position, 0 ... 32767 */
     int32_t wheel;    /* notches, away from the user positive */
     uint32_t buttons; /* held after it: enum vesper_button */
     uint32_t changed; /* buttons that were pressed or released */
@@ -279,12 +279,12 @@ struct vesper_stat {
     uint32_t mode;    /* permissions as in Unix */
 };
 enum vesper_open {
-    VESPER_OPEN_READ = 0,
-    VESPER_OPEN_WRITE = 1,    /* may be read, too */
-    VESPER_OPEN_CREATE = 2,   /* made if it is not there */
-    VESPER_OPEN_NEW = 4,      /* with CREATE: EXISTS if it is there */
-    VESPER_OPEN_TRUNCATE = 8, /* all that is in it goes */
-    VESPER_OPEN_APPEND = 16   /* every write goes to the end */
+    VESPER_OPEN_READ = 1,
+    VESPER_OPEN_WRITE = 2,
+    VESPER_OPEN_CREATE = 4,    /* made if it is not there */
+    VESPER_OPEN_EXCLUSIVE = 8, /* with CREATE: EXISTS if it is there */
+    VESPER_OPEN_TRUNCATE = 16, /* all that is in it goes; with WRITE */
+    VESPER_OPEN_APPEND = 32    /* each write goes to the end; with WRITE */
 };
 struct vesper_volume {
     uint64_t bytes;      /* room for data, used or not */
@@ -320,8 +320,8 @@ struct vesper_file {
     int (*list)(int directory, struct vesper_entry* entry);
     /* What is known of a file or directory. NOT_FOUND ... */
     int (*stat)(const char* path, struct vesper_stat* stat);
-    /* Opens a file as `how` says: enum vesper_open, or'ed. Returns a handle. READ_ONLY, EXISTS,
-     * IS_DIRECTORY, NOT_FOUND, NO_SPACE ... */
+    /* Opens a file as `how` says: enum vesper_open, or'ed. Returns a handle. INVALID, READ_ONLY,
+     * EXISTS, IS_DIRECTORY, NOT_FOUND, NO_SPACE ... */
     int (*open_as)(const char* path, uint32_t how);
     /* Writes at the file's position, which moves on. Returns how many bytes, all but when there is
      * NO_SPACE for the rest. INVALID: not opened to write. */

@@ -18,13 +18,13 @@ struct Control : Register<Control, 3, uint8_t> {
 };
 
 constexpr uint32_t hertz = 1193182;
-constexpr uint32_t reload = 11932;  // 10.0001 ms
+constexpr uint32_t reload_10_ms = 11932, reload_1_ms = 1193;
 constexpr uint64_t measures[] = {10'000, 100'000,
                                  2'000'000};  // us: each makes the next estimate better
 
 struct State {
     uint64_t pit_ticks = 0;  // since boot
-    uint32_t last_count = 0;
+    uint32_t reload = reload_10_ms, last_count = 0;
     uint64_t first_tsc = 0, first_us = 0;  // where the measurement began
     uint64_t base_tsc = 0, base_us = 0;    // where the present estimate begins
     uint32_t us_per_tick_32 = 0;  // microseconds per TSC tick, times 2^32; 0: not yet known
@@ -45,9 +45,9 @@ uint32_t read_count()
 uint64_t pit_us()
 {
     uint32_t count = read_count();
-    uint32_t passed =
-        state.last_count >= count ? state.last_count - count : state.last_count + reload - count;
-    state.pit_ticks += passed < reload ? passed : 0;
+    uint32_t passed = state.last_count - count;
+    if (state.last_count < count) passed += state.reload;
+    state.pit_ticks += passed < state.reload ? passed : 0;
     state.last_count = count;
     return state.pit_ticks * 1'000'000 / hertz;
 }
@@ -86,9 +86,9 @@ void on_tick(void*)
 void start_counter()
 {
     timer().write<Control>(Control::rate_generator);
-    timer().write<Counter0>(static_cast<uint8_t>(reload & 0xff));
-    timer().write<Counter0>(static_cast<uint8_t>(reload >> 8));
-    state.last_count = reload;
+    timer().write<Counter0>(static_cast<uint8_t>(state.reload & 0xff));
+    timer().write<Counter0>(static_cast<uint8_t>(state.reload >> 8));
+    state.last_count = state.reload;
 }
 
 }  // namespace
@@ -109,6 +109,16 @@ void restart()
     start_counter();
     state.first_us = us;  // what somebody else did to the timer is not measured
     if (cpu::features.tsc) state.first_tsc = cpu::read_tsc();
+}
+
+void tick_every_ms(bool on)
+{
+    hal::InterruptsOff interrupts;
+    uint32_t reload = on ? reload_1_ms : reload_10_ms;
+    if (reload == state.reload) return;
+    (void)pit_us();
+    state.reload = reload;
+    start_counter();
 }
 
 }  // namespace clock

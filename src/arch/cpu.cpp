@@ -30,7 +30,7 @@ static_assert(sizeof(Gate) == 8 && sizeof(TaskState) == 104);
 constexpr uint16_t code_selector = 8, data_selector = 16, main_task = 24, fault_task = 32;
 constexpr uint8_t interrupt_gate = 0x8e, task_gate = 0x85;
 
-constinit Gate idt[48] = {};
+constinit Gate idt[64] = {};
 constinit TaskState main_state = {}, fault_state = {};
 alignas(16) constinit uint8_t fault_task_stack[8192] = {};
 
@@ -40,7 +40,7 @@ extern "C" {
 extern const uint32_t own_idt;  // for gate.S
 extern uint64_t gdt[5];
 extern const TablePointer gdt_pointer;
-extern const uint32_t trap_entries[48];
+extern const uint32_t trap_entries[64];
 extern uint8_t page_directory[];
 void double_fault_entry();
 alignas(8) uint64_t gdt[5] = {0, 0x00cf9a000000ffff, 0x00cf92000000ffff};
@@ -114,9 +114,15 @@ static void identify(bool has_large_pages)
     asm volatile("cpuid" : "=a"(features.signature), "=b"(b), "=c"(c), "=d"(d) : "a"(1));
     features.tsc = d & 1 << 4;
     features.msr = d & 1 << 5;
+    features.apic = d & 1 << 9;
     features.pat = d & 1 << 16;
     features.fxsr = d & 1 << 24;
     features.sse = d & 1 << 25;
+    features.rdrand = c & 1 << 30;
+    if (highest < 7) return;
+    uint32_t a;
+    asm volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
+    features.rdseed = b & 1 << 18;
 }
 
 // The payload finds the FPU and SSE ready; the kernel uses neither.
@@ -157,7 +163,7 @@ void interrupted_task(TrapFrame& frame)
 void init(bool has_large_pages)
 {
     identify(has_large_pages);
-    for (unsigned i = 0; i < 48; ++i) {
+    for (unsigned i = 0; i < 64; ++i) {
         uint32_t entry = trap_entries[i];
         idt[i] = {static_cast<uint16_t>(entry), code_selector, 0, interrupt_gate,
                   static_cast<uint16_t>(entry >> 16)};

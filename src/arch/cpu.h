@@ -6,7 +6,7 @@
 namespace cpu {
 
 struct Features {
-    bool tsc, msr, pse, pat, fxsr, sse;
+    bool tsc, msr, pse, apic, pat, fxsr, sse, rdrand, rdseed;
     char vendor[13];
     uint32_t signature;  // CPUID.1:EAX, 0 on a CPU without CPUID
 };

@@ -26,7 +26,15 @@ constinit Usage counters = {};
 alignas(4096) constinit uint8_t early_memory[48 << 10];
 constinit bool started = false;
 
+// What ISA's DMA reaches is left to those who need that, as long as there is other memory.
+constexpr uint32_t scarce = 16 << 20;
+
 uint32_t address_of(const void* p) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p)); }
+
+uint32_t physical(uint32_t address)
+{
+    return address < paging::high_map ? address : address - paging::high_map;
+}
 
 void insert(uint32_t start, size_t bytes)
 {
@@ -57,20 +65,16 @@ void add(uint32_t start, size_t bytes)
     insert(first, bytes);
 }
 
-void* allocate(size_t bytes, size_t alignment)
+// The first free piece from `lowest` to `highest` that has room.
+static void* take(size_t bytes, size_t alignment, uint32_t lowest, uint32_t highest)
 {
-    if (!started) {
-        started = true;
-        add(address_of(early_memory), sizeof early_memory);
-    }
-    if (bytes > 0x40000000) return nullptr;
-    bytes = (bytes + 7) & ~7u;
     for (Piece** link = &first_free; *link; link = &(*link)->next) {
         Piece* piece = *link;
         uint32_t start = address_of(piece);
         uint32_t data = (start + sizeof(Header) + alignment - 1) & ~(alignment - 1);
         size_t needed = data - start + bytes;
-        if (needed > piece->bytes) continue;
+        uint32_t last = physical(data) + bytes - 1;
+        if (needed > piece->bytes || physical(start) < lowest || last > highest) continue;
         Piece* next = piece->next;
         size_t left = piece->bytes - needed;
         if (left >= 32) {
@@ -87,6 +91,18 @@ void* allocate(size_t bytes, size_t alignment)
         return reinterpret_cast<void*>(data);
     }
     return nullptr;
+}
+
+void* allocate(size_t bytes, size_t alignment, uint32_t highest)
+{
+    if (!started) {
+        started = true;
+        add(address_of(early_memory), sizeof early_memory);
+    }
+    if (bytes > 0x40000000) return nullptr;
+    bytes = (bytes + 7) & ~7u;
+    void* memory = take(bytes, alignment, scarce, highest);
+    return memory ? memory : take(bytes, alignment, 0, highest);
 }
 
 void release(void* memory)

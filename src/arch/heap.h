@@ -7,8 +7,9 @@
 
 namespace heap {
 
-// Null if there is no room. alignment: a power of two.
-void* allocate(size_t bytes, size_t alignment = 8);
+// Null if there is no room. alignment: a power of two. No byte lies above the physical address
+// `highest`: some devices reach only 16 MiB.
+void* allocate(size_t bytes, size_t alignment = 8, uint32_t highest = ~0u);
 void release(void* memory);  // what allocate() gave; null is fine
 
 void add(uint32_t start, size_t bytes);  // more memory, at its address

@@ -5,9 +5,13 @@
 #include "arch/heap.h"
 #include "arch/paging.h"
 #include "hal/log.h"
+#include "hal/pci.h"
 #include "vesper.h"
 
-extern "C" uint32_t api_depth;
+extern "C" {
+extern uint32_t api_depth;
+extern uint8_t kernel_end[];
+}
 
 namespace machine {
 
@@ -69,6 +73,14 @@ uint64_t keep_modules(const BootInfo& info, uint64_t start, uint64_t end)
     return start;
 }
 
+// Between kernel and payload: what devices of the ISA bus can reach.
+void add_low_memory(const BootInfo& info)
+{
+    auto image_end = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(kernel_end));
+    uint64_t start = keep_modules(info, image_end - paging::high_map, kexec_physical);
+    heap::add(static_cast<uint32_t>(start), static_cast<size_t>(kexec_physical - start));
+}
+
 }  // namespace
 
 Result<void> init(BootInfo& info)
@@ -85,8 +97,10 @@ Result<void> init(BootInfo& info)
     uint64_t arena = std::min<uint64_t>(info.ram_end(kexec_physical), paging::high_map_bytes);
     if (heap_at > kexec_physical) arena = std::min<uint64_t>(arena, heap_at);
     end_of_arena = static_cast<uint32_t>(arena & ~0xfffull) + paging::high_map;
-    TRY(paging::fill_all(heap_at, static_cast<size_t>(heap_bytes)));
+    if (!paging::fill_all(heap_at, static_cast<size_t>(heap_bytes)))
+        return hal::fail(Error::no_memory, "too little memory for the page tables");
     heap::add(static_cast<uint32_t>(usable), static_cast<size_t>(heap_end - usable));
+    add_low_memory(info);
     paging::init(info);
     move_modules(info, kexec_physical, end_of_arena - paging::high_map);
     payload_range = {VESPER_KEXECADDR, VESPER_KEXECADDR, end_of_arena};
@@ -103,6 +117,7 @@ void reclaim()
     if (!cpu::own_tables()) cpu::load_own_tables();
     asm volatile("clts");
     pic::remask();
+    if (config_has_pci) apic::restart();
     clock::restart();
     cpu::enable_interrupts();
 }

@@ -32,7 +32,13 @@ void unmask(unsigned line);
 void remask();  // after somebody else has used them: init(), and the lines in use again
 }  // namespace pic
 
+namespace apic {
+void serve(unsigned vector);  // 48...63: a message has come
+void restart();               // after somebody else has used it
+}  // namespace apic
+
 namespace clock {
 void init();
-void restart();  // after somebody else has used the timer
+void restart();               // after somebody else has used the timer
+void tick_every_ms(bool on);  // instead of every 10
 }  // namespace clock

@@ -194,6 +194,8 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
     return reinterpret_cast<void*>(start + first % page_bytes);
 }
 
+uint32_t window_bytes_left() { return high_devices - next_window; }
+
 Result<void> fill_all(uint32_t start, size_t bytes)
 {
     for (uint64_t a = start / large_bytes * large_bytes; a < start + static_cast<uint64_t>(bytes);

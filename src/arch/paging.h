@@ -21,6 +21,8 @@ void init(const BootInfo& info);
 // Errors: unsupported (beyond 4 GiB), invalid (no bytes), no_memory.
 Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching);
 
+uint32_t window_bytes_left();  // for map()
+
 // Fills in the map for addresses that must never fault: the kernel's heap. Errors: no_memory.
 Result<void> fill_all(uint32_t start, size_t bytes);
 

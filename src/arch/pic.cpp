@@ -3,6 +3,7 @@
 // 231468).
 #include "arch/machine.h"
 #include "hal/irq.h"
+#include "hal/pci.h"
 #include "hal/reg.h"
 
 namespace {
@@ -78,20 +79,31 @@ namespace hal {
 Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context)
 {
     if (line >= lines || line == cascade) return Error::invalid;
-    if (connection_count == std::size(connections)) return Error::no_memory;
-    connections[connection_count] = {handler, context, static_cast<uint8_t>(line)};
-    ++connection_count;
+    unsigned free = 0;
+    while (free < connection_count && connections[free].handler) ++free;
+    if (free == std::size(connections)) return Error::no_memory;
+    connections[free] = {handler, context, static_cast<uint8_t>(line)};
+    if (free == connection_count) ++connection_count;
     pic::unmask(line);
     return {};
+}
+
+void disconnect_interrupt(InterruptHandler handler, void* context)
+{
+    for (Connection& connection : connections) {
+        if (connection.handler == handler && connection.context == context) connection = {};
+    }
 }
 
 }  // namespace hal
 
 extern "C" void handle_interrupt(unsigned line)
 {
+    if (config_has_pci && line >= lines) return apic::serve(line + 32);
     if (is_spurious(line)) return;
     for (unsigned i = 0; i < connection_count; ++i) {
-        if (connections[i].line == line) connections[i].handler(connections[i].context);
+        auto [handler, context, on_line] = connections[i];
+        if (handler && on_line == line) handler(context);
     }
     if (line >= 8) chip(1).write<Command>(Command::end_of_interrupt);
     chip(0).write<Command>(Command::end_of_interrupt);

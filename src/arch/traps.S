@@ -45,7 +45,7 @@ exceptions 22, 28
 exceptions_with_code 29, 30
 exceptions 31, 31
     .set i, 32
-    .rept 16
+    .rept 32
     interrupt %i
     .set i, i + 1
     .endr
@@ -188,7 +188,7 @@ trap_entries:
     entry_of exception, %i
     .set i, i + 1
     .endr
-    .rept 16
+    .rept 32
     entry_of interrupt, %i
     .set i, i + 1
     .endr

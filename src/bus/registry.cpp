@@ -34,6 +34,7 @@ constinit List<TextOutput> text_outputs;
 constinit List<KeyInput> key_inputs;
 constinit List<CalendarClock> calendar_clocks;
 constinit List<PowerControl> power_controls;
+constinit List<RandomSource> random_sources;
 
 }  // namespace
 
@@ -46,11 +47,13 @@ void publish(TextOutput& output, std::string_view kind) { text_outputs.add(outpu
 void publish(KeyInput& input, std::string_view kind) { key_inputs.add(input, kind); }
 void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }
 void publish(PowerControl& control, std::string_view kind) { power_controls.add(control, kind); }
+void publish(RandomSource& source, std::string_view kind) { random_sources.add(source, kind); }
 BlockDevice* first_block_device() { return block_devices.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
 KeyInput* first_key_input() { return key_inputs.first; }
 CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
 PowerControl* first_power_control() { return power_controls.first; }
+RandomSource* first_random_source() { return random_sources.first; }
 
 BlockDevice* find_block_device(std::string_view name)
 {
@@ -75,4 +78,5 @@ void reset_registry()
     key_inputs.first = nullptr;
     calendar_clocks.first = nullptr;
     power_controls.first = nullptr;
+    random_sources.first = nullptr;
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include "hal/result.h"
 #include "lib/format.h"
@@ -136,6 +137,19 @@ protected:
     ~PowerControl() = default;
 };
 
+// A device that makes random bits.
+class RandomSource {
+public:
+    // Fills all of it. Errors: timed_out, device, gone.
+    virtual Result<void> read(std::span<std::byte> into) = 0;
+
+    Text<16> name;
+    RandomSource* next = nullptr;
+
+protected:
+    ~RandomSource() = default;
+};
+
 // The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
@@ -143,9 +157,11 @@ void publish(TextOutput& output, std::string_view kind);
 void publish(KeyInput& input, std::string_view kind);
 void publish(CalendarClock& clock, std::string_view kind);
 void publish(PowerControl& control, std::string_view kind);
+void publish(RandomSource& source, std::string_view kind);
 BlockDevice* first_block_device();
 TextOutput* first_text_output();
 KeyInput* first_key_input();
 CalendarClock* first_calendar_clock();
 PowerControl* first_power_control();
+RandomSource* first_random_source();
 BlockDevice* find_block_device(std::string_view name);  // null if there is none

@@ -11,5 +11,15 @@ using InterruptHandler = void (*)(void* context);
 // Calls handler(context) for each interrupt on a line (0...15 as the 8259s number them).
 // Errors: invalid (no such line), no_memory (too many handlers).
 Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context);
+void disconnect_interrupt(InterruptHandler handler, void* context);  // if it is connected
+
+// What a device writes to memory, and where, to raise an interrupt without a line.
+struct Message {
+    uint32_t address, data;
+};
+// Calls handler(context) for each such message. Errors: unsupported (no local APIC), no_memory (all
+// 15 are in use).
+Result<Message> connect_message(InterruptHandler handler, void* context);
+void disconnect_message(InterruptHandler handler, void* context);  // if it is connected
 
 }  // namespace hal

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interrupts that a PCI device raises by writing a message (PCI Local Bus Specification 3.0, 6.8).
+#pragma once
+#include "hal/driver.h"
+
+namespace msi {
+
+// Has handler(context) called for message `index` of a device: MSI-X, else MSI, whose message 0
+// alone is used. Errors: unsupported (neither, or too few messages, or no local APIC), no_memory.
+Result<void> connect(Device& device, unsigned index, hal::InterruptHandler handler, void* context);
+// The device sends messages no longer; its line works again.
+void disable(Device& device);
+
+}  // namespace msi
