@@ -7,7 +7,8 @@ read_config(${CMAKE_SOURCE_DIR}/conf/${VESPER_CONFIG})
 file(GLOB sources CONFIGURE_DEPENDS
   src/*.cpp src/boot/*.cpp src/boot/*.S src/arch/*.cpp src/arch/*.S src/hal/*.cpp src/lib/*.cpp
   src/bus/device.cpp src/bus/registry.cpp src/block/*.cpp src/fs/vfs.cpp
-  src/console/*.cpp src/debug/report.cpp src/api/*.cpp src/api/*.S src/monitor/*.cpp)
+  src/console/*.cpp src/debug/breakpoint.cpp src/debug/report.cpp src/debug/stop.cpp
+  src/api/*.cpp src/api/*.S src/monitor/*.cpp)
 
 # The gates and tables of the API are made from its header.
 set(api ${CMAKE_BINARY_DIR}/api)

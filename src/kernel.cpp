@@ -31,6 +31,7 @@ static void read_boot_info(uint32_t magic, uint32_t address)
             reinterpret_cast<uintptr_t>(boot_info.acpi_root) - paging::high_map;
     loader_acpi_root = boot_info.acpi_root_address;
     api::boot_info = &boot_info;
+    monitor::set_boot_info(boot_info);
 }
 
 static void attach_early_devices()
@@ -86,5 +87,5 @@ extern "C" [[noreturn]] void kernel_main(uint32_t magic, uint32_t address, uint3
         if (kexec::mount_root(boot_info) && kexec::load(boot_info.kexec))
             kexec::run(boot_info.args.c_str());
     }
-    monitor::run(boot_info);
+    monitor::run();
 }

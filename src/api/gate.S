@@ -62,9 +62,19 @@ call_it:
     call *%eax
     decl api_depth
     leal -4(%ebp), %esp
+    cmpl $0, break_wanted
+    jne stop_if_outermost
+back:
     popfl
     popl %ebp
     ret
+stop_if_outermost:
+    movl api_depth, %ecx            // eax and edx are the result
+    orl interrupt_depth, %ecx
+    jnz back
+    popfl
+    popl %ebp
+    jmp break_at_return
 foreign_tables:
     cli
     jmp call_it

@@ -4,6 +4,7 @@
 // calibration. Data sheet: Intel 8254 (order 231164).
 #include "arch/cpu.h"
 #include "arch/machine.h"
+#include "debug/request.h"
 #include "hal/irq.h"
 #include "hal/reg.h"
 
@@ -160,6 +161,8 @@ void sleep(Duration duration)
             pause();
             continue;
         }
+        // No driver sleeps that long: nothing is half done. What is shorter ends soon enough.
+        if (duration.us >= 1'000'000) debug::stop_point();
         InterruptsOff interrupts;
         interrupts.halt();
     }

@@ -40,6 +40,16 @@ inline uint32_t read_cr2()
     asm volatile("movl %%cr2, %0" : "=r"(value));
     return value;
 }
+inline uint32_t read_dr6()
+{
+    uint32_t value;
+    asm volatile("movl %%dr6, %0" : "=r"(value));
+    return value;
+}
+template <int number> void write_dr(uint32_t value)  // 0...3, 6, 7: SDM 3B, 17.2
+{
+    asm volatile("movl %0, %%dr%c1" ::"r"(value), "i"(number));
+}
 inline void flush_tlb()
 {
     uint32_t value;

@@ -4,14 +4,12 @@
 #include "arch/cpu.h"
 #include "arch/heap.h"
 #include "arch/paging.h"
+#include "arch/trap.h"
 #include "hal/log.h"
 #include "hal/pci.h"
 #include "vesper.h"
 
-extern "C" {
-extern uint32_t api_depth;
-extern uint8_t kernel_end[];
-}
+extern "C" uint8_t kernel_end[];
 
 namespace machine {
 
@@ -113,7 +111,8 @@ Result<void> init(BootInfo& info)
 void reclaim()
 {
     cpu::disable_interrupts();
-    api_depth = 0;
+    api_depth = interrupt_depth = 0;
+    break_wanted = 0;
     if (!cpu::own_tables()) cpu::load_own_tables();
     asm volatile("clts");
     pic::remask();

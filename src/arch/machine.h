@@ -30,6 +30,12 @@ namespace pic {
 void init();  // the two 8259s: lines 0...15 at vectors 32...47, all masked
 void unmask(unsigned line);
 void remask();  // after somebody else has used them: init(), and the lines in use again
+struct LineState {
+    uint32_t interrupts;  // so many there were
+    unsigned handlers;
+};
+LineState state_of(unsigned line);  // 0...15
+uint32_t spurious_interrupts();     // on lines 7 and 15
 }  // namespace pic
 
 namespace apic {

@@ -2,6 +2,8 @@
 // Two 8259A interrupt controllers, and the handlers of their lines. Intel 8259A data sheet (order
 // 231468).
 #include "arch/machine.h"
+#include "arch/trap.h"
+#include "debug/stop.h"
 #include "hal/irq.h"
 #include "hal/pci.h"
 #include "hal/reg.h"
@@ -37,6 +39,7 @@ struct Connection {
 };
 constinit Connection connections[48] = {};
 constinit unsigned connection_count = 0;
+constinit uint32_t counts[lines] = {}, spurious = 0;
 
 // Lines 7 and 15 are also raised when a request went away: then nothing is in service (data sheet,
 // "IR7").
@@ -72,6 +75,15 @@ void unmask(unsigned line)
 
 void remask() { init(); }
 
+LineState state_of(unsigned line)
+{
+    unsigned handlers = 0;
+    for (unsigned i = 0; i < connection_count; ++i) handlers += connections[i].line == line;
+    return {counts[line], handlers};
+}
+
+uint32_t spurious_interrupts() { return spurious; }
+
 }  // namespace pic
 
 namespace hal {
@@ -97,14 +109,34 @@ void disconnect_interrupt(InterruptHandler handler, void* context)
 
 }  // namespace hal
 
-extern "C" void handle_interrupt(unsigned line)
+extern "C" {
+constinit uint32_t interrupt_depth = 0;
+
+// interrupted: eax, eip, cs, eflags on the stack of what was interrupted. Returns whether it shall
+// stop when this interrupt is over.
+uint32_t handle_interrupt(unsigned line, const uint32_t* interrupted);
+}
+
+static void serve(unsigned line)
 {
     if (config_has_pci && line >= lines) return apic::serve(line + 32);
-    if (is_spurious(line)) return;
+    if (is_spurious(line)) {
+        ++spurious;
+        return;
+    }
+    ++counts[line];
     for (unsigned i = 0; i < connection_count; ++i) {
         auto [handler, context, on_line] = connections[i];
         if (handler && on_line == line) handler(context);
     }
     if (line >= 8) chip(1).write<Command>(Command::end_of_interrupt);
     chip(0).write<Command>(Command::end_of_interrupt);
+}
+
+uint32_t handle_interrupt(unsigned line, const uint32_t* interrupted)
+{
+    ++interrupt_depth;
+    serve(line);
+    --interrupt_depth;
+    return debug::break_is_due(interrupted[1]);
 }

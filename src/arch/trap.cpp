@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Exceptions: what can be mended is, the rest is reported and ends what was called.
+// Exceptions: what can be mended is, the rest stops execution; and the calls that may be given up.
 #include "arch/trap.h"
 #include "arch/cpu.h"
 #include "arch/machine.h"
 #include "arch/paging.h"
-#include "console/console.h"
-#include "debug/report.h"
-#include "hal/log.h"
+#include "debug/breakpoint.h"
+#include "debug/stop.h"
 
-TrapFrame last_fault;
 constinit PayloadRange payload_range;
 
 extern "C" {
 struct Call {
     uint32_t stack = 0;
     Call* outer = nullptr;
+    bool of_payload = false;
 };
 constinit Call* current_call = nullptr;
 uint32_t call_on_stack(uint32_t stack_top, uint32_t (*function)(void*), void* argument,
                        uint32_t* result);
 [[noreturn]] void leave_call();
+extern uint8_t kernel_start[], kernel_text_end[];
 }
 
 namespace cpu {
@@ -28,39 +28,71 @@ void interrupted_task(TrapFrame& frame);
 
 namespace {
 
-constexpr unsigned page_fault = 14, double_fault = 8;
+constexpr unsigned debug_exception = 1, breakpoint = 3, double_fault = 8, page_fault = 14;
 
-void fault(const TrapFrame& frame)
+debug::Reason reason_of(const TrapFrame& frame)
 {
-    static constinit int depth = 0;
-    if (++depth > 2) cpu::stop();  // the report itself faults
-    last_fault = frame;
-    console::begin_anew();
-    debug::report(frame);
-    depth = 0;
-    if (current_call) leave_call();
-    hal::log("Nothing can go on from here. Please restart the machine.");
-    cpu::stop();
+    using debug::Reason;
+    constexpr uint32_t trap_flag = 1 << 8;
+    debug::forget_hits();
+    switch (frame.vector) {
+    case debug_exception:
+        if (debug::take_hits()) return Reason::breakpoint;
+        return frame.eflags & trap_flag ? Reason::step : Reason::breakpoint;
+    case breakpoint: return Reason::breakpoint;
+    case request_vector: return Reason::request;
+    default: return Reason::fault;
+    }
 }
 
 bool call(uint32_t stack_top, uint32_t (*function)(void*), void* argument, uint32_t& result)
 {
     Call here;
     here.outer = current_call;
+    here.of_payload = stack_top != 0;
+    bool interrupts = cpu::interrupts_on();
     current_call = &here;
     bool returned = call_on_stack(stack_top, function, argument, &result);
     current_call = here.outer;
-    machine::reclaim();
+    if (!debug::stopped_frame()) {
+        machine::reclaim();
+    } else if (!returned) {  // what stands still keeps its own tables and timer
+        interrupt_depth = 0;
+        pic::remask();
+        if (interrupts) cpu::enable_interrupts();
+    }
     return returned;
 }
 
 }  // namespace
 
+namespace trap {
+
+const void* present_call() { return current_call; }
+bool payload_runs() { return current_call && current_call->of_payload; }
+bool in_payload() { return payload_runs() && !api_depth && !interrupt_depth; }
+
+bool in_kernel_code(uint32_t address)
+{
+    return address >= reinterpret_cast<uintptr_t>(kernel_start) &&
+           address < reinterpret_cast<uintptr_t>(kernel_text_end);
+}
+
+void leave() { leave_call(); }
+
+void leave_payload()
+{
+    while (!current_call->of_payload && current_call->outer) current_call = current_call->outer;
+    leave_call();
+}
+
+}  // namespace trap
+
 extern "C" void handle_exception(TrapFrame* frame)
 {
     frame->cr2 = cpu::read_cr2();
     if (frame->vector == page_fault && !(frame->error_code & 1) && paging::fill(frame->cr2)) return;
-    fault(*frame);
+    debug::stop(*frame, reason_of(*frame));
 }
 
 extern "C" void handle_double_fault()
@@ -71,7 +103,7 @@ extern "C" void handle_double_fault()
     asm volatile("clts; pushfl; andl $0xffffbfff, (%%esp); popfl" ::: "memory");  // EFLAGS.NT
     frame.vector = double_fault;
     frame.cr2 = cpu::read_cr2();
-    fault(frame);
+    debug::give_up(frame);
 }
 
 bool call_protected(uint32_t (*function)(void*), void* argument, uint32_t& result)

@@ -12,12 +12,34 @@ struct TrapFrame {
     uint32_t cr2;
 };
 
-// The last fault's frame, for the monitor.
-extern TrapFrame last_fault;
+// A vector that the CPU does not have: somebody has asked for a stop.
+constexpr unsigned request_vector = 256;
 
 // Calls function(argument) on the present stack. Returns its value in `result`, or false if it
-// faulted: then the fault has been reported and its frame is in last_fault. May nest.
+// faulted: then the fault has been reported. May nest.
 bool call_protected(uint32_t (*function)(void*), void* argument, uint32_t& result);
 
 // Calls a payload: entry(argument) on the stack that ends at stack_top. As call_protected().
 bool call_payload(uint32_t entry, uint32_t stack_top, const void* argument, uint32_t& result);
+
+namespace trap {
+
+// The calls under way, innermost first; null: none. Which one is of use to compare.
+const void* present_call();
+bool payload_runs();  // the innermost call is a payload's
+bool in_payload();    // and neither the API's code nor an interrupt handler runs for it
+bool in_kernel_code(uint32_t address);
+
+// Ends the innermost call: it returns false. There must be one.
+[[noreturn]] void leave();
+// Ends all calls inside the payload's, and that; without a payload all calls.
+[[noreturn]] void leave_payload();
+
+}  // namespace trap
+
+extern "C" {
+extern uint32_t api_depth;              // calls of the API under way
+extern uint32_t interrupt_depth;        // interrupt handlers under way
+extern volatile uint32_t break_wanted;  // debug::request_break() has asked for a stop
+void break_here();                      // a request's exception, as of the caller
+}

@@ -2,6 +2,8 @@
 // Entries of exceptions and interrupts. Both leave the interrupted stack after 24 bytes at most: a
 // payload may have as little as 64 bytes left on it.
 
+#define REQUEST 256                 // request_vector of trap.h
+
 .text
 .macro exception vector, has_code
 exception_\vector:
@@ -84,8 +86,17 @@ exception_common:
     movl %eax, %ds
     movl %eax, %es
     pushl %esp
-    call handle_exception           // returns if the instruction can be run again
+    call handle_exception           // returns if execution goes on, as the frame has it
     addl $4, %esp
+    movl 64(%esp), %edx             // esp: what `iret` takes, and eax, go below it
+    movl 40(%esp), %eax
+    movl %eax, -16(%edx)
+    movl 52(%esp), %eax             // eip
+    movl %eax, -12(%edx)
+    movl 56(%esp), %eax             // cs
+    movl %eax, -8(%edx)
+    movl 60(%esp), %eax             // eflags
+    movl %eax, -4(%edx)
     popl %gs
     popl %fs
     popl %es
@@ -96,10 +107,9 @@ exception_common:
     popl %ebx
     popl %edx
     popl %ecx
-    movl 24(%esp), %eax             // back to the interrupted stack, where the CPU's frame still is
-    leal -24(%eax), %esp
+    movl 24(%esp), %esp
+    subl $16, %esp
     popl %eax
-    addl $8, %esp
     iretl
 
 // On the interrupted stack: eax, eip, cs, eflags. In eax: the line.
@@ -111,19 +121,47 @@ interrupt_common:
     pushl %edx
     pushl %ds
     pushl %es
+    pushl %ss:interrupt_stack_top - 4
     pushl %eax
     movl %ss, %eax
     movl %eax, %ds
     movl %eax, %es
     call handle_interrupt
-    addl $4, %esp
+    addl $8, %esp
+    testl %eax, %eax                // shall what was interrupted stop?
     popl %es
     popl %ds
     popl %edx
     popl %ecx
     popl %esp
     popl %eax
+    jnz request
     iretl
+
+// An exception of what was interrupted: on its stack are eip, cs, eflags.
+request:
+    pushl $0
+    pushl $REQUEST
+    jmp exception_common
+
+// A return to the payload, which stops at where it would go on. On its stack: the return address.
+.globl break_at_return
+break_at_return:
+    pushl (%esp)
+    pushl (%esp)
+    pushfl
+    popl 8(%esp)
+    pushl %cs
+    popl 4(%esp)
+    jmp request
+
+.globl break_here
+break_here:
+    pushfl
+    pushl %cs
+    pushl $1f
+    jmp request
+1:  ret
 
 .globl double_fault_entry
 double_fault_entry:                 // a task of its own, entered through a task gate
@@ -195,8 +233,8 @@ trap_entries:
 
 .section .bss.pages, "aw", @nobits
 .balign 16
-fault_stack:
-    .skip 16384
+fault_stack:                        // the monitor may run here
+    .skip 32768
 fault_stack_top:
 interrupt_stack:
     .skip 8192

@@ -4,9 +4,11 @@
 #include "console/console.h"
 #include <algorithm>
 #include <cstring>
+#include "debug/request.h"
 #include "hal/log.h"
 #include "hal/time.h"
 #include "lib/ring.h"
+#include "vesper.h"
 
 namespace console {
 
@@ -235,6 +237,7 @@ int poll_key()
 int wait_key()
 {
     for (;;) {
+        debug::stop_point();
         hal::InterruptsOff interrupts;
         if (int code = poll_key(); code >= 0) return code;
         interrupts.halt();
@@ -256,7 +259,17 @@ void log(std::string_view line)
 void take_key(const KeyInput& from, int code)
 {
     look_for_new_inputs();  // it may interrupt before anyone has asked for a key
-    if (from.enabled) keys.push(code);
+    if (!from.enabled) return;
+    constexpr int control_c = 3, control_break = VESPER_KEY_PAUSE | VESPER_KEY_CONTROL;
+    if ((code == control_c || code == control_break) && debug::on_break_key)
+        debug::on_break_key(code);
+    keys.push(code);
+}
+
+void take_break(const KeyInput& from)
+{
+    look_for_new_inputs();
+    if (from.enabled) debug::request_break();
 }
 
 LogText log_text()

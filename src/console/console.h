@@ -36,9 +36,10 @@ void begin_anew();
 int poll_key();
 int wait_key();  // rests until there is one
 
-// hal::log_line() and key_pressed() of the kernel; host tests have their own.
+// hal::log_line(), key_pressed() and break_pressed() of the kernel; host tests have their own.
 void log(std::string_view line);
 void take_key(const KeyInput& from, int code);
+void take_break(const KeyInput& from);
 
 // All that has been logged, oldest first, as far as it is kept (16 KiB).
 struct LogText {

@@ -115,6 +115,22 @@ void report_stack(uint32_t esp)
 
 namespace debug {
 
+void report_place(std::string_view what, const TrapFrame& f)
+{
+    hal::log("*** {} at {}", what, place_of(f.eip).view());
+    report_code(f.eip);
+}
+
+void report_registers(const TrapFrame& f)
+{
+    hal::log("  eax {08x}  ebx {08x}  ecx {08x}  edx {08x}", f.eax, f.ebx, f.ecx, f.edx);
+    hal::log("  esi {08x}  edi {08x}  ebp {08x}  esp {08x}", f.esi, f.edi, f.ebp, f.esp);
+    hal::log("  eip {08x}  eflags {08x}  cs {04x}  ds {04x}  es {04x}  ss {04x}  cr2 {08x}", f.eip,
+             f.eflags, f.cs & 0xffff, f.ds & 0xffff, f.es & 0xffff, f.ss & 0xffff, f.cr2);
+}
+
+void report_backtrace(const TrapFrame& f) { ::report_backtrace(f.eip, f.ebp, f.esp); }
+
 void report(const TrapFrame& f)
 {
     const char* name = f.vector < std::size(names) ? names[f.vector] : "reserved exception";
@@ -132,13 +148,10 @@ void report(const TrapFrame& f)
     if (f.vector == double_fault &&
         (in_guard(f.esp - 4, payload_stack_guard) || !paging::readable(f.esp - 4, 4)))
         hal::log("  the stack has run out: esp 0x{08x} is {}", f.esp, explain(f.esp - 4));
-    hal::log("  eax {08x}  ebx {08x}  ecx {08x}  edx {08x}", f.eax, f.ebx, f.ecx, f.edx);
-    hal::log("  esi {08x}  edi {08x}  ebp {08x}  esp {08x}", f.esi, f.edi, f.ebp, f.esp);
-    hal::log("  eip {08x}  eflags {08x}  cs {04x}  ds {04x}  es {04x}  ss {04x}  cr2 {08x}", f.eip,
-             f.eflags, f.cs & 0xffff, f.ds & 0xffff, f.es & 0xffff, f.ss & 0xffff, f.cr2);
+    report_registers(f);
     report_code(f.eip);
     report_stack(f.esp);
-    report_backtrace(f.eip, f.ebp, f.esp);
+    report_backtrace(f);
 }
 
 }  // namespace debug

@@ -102,6 +102,9 @@ protected:
 // Drivers call this for each key, with the code that include/vesper.h documents. Never waits.
 void key_pressed(const KeyInput& from, int code);
 
+// The operator wants the monitor, whatever runs: Ctrl-Alt-Esc, a serial line's break. Never waits.
+void break_pressed(const KeyInput& from);
+
 // A clock that goes on while the machine is off.
 struct CalendarTime {
     uint16_t year;       // 1970 ...

@@ -6,3 +6,4 @@
 void hal::log_line(std::string_view line) { console::log(line); }
 
 void key_pressed(const KeyInput& from, int code) { console::take_key(from, code); }
+void break_pressed(const KeyInput& from) { console::take_break(from); }

@@ -10,7 +10,7 @@ void print_arguments(std::string_view format, std::span<const FormatArgument> ar
     console::write({text, format_to(text, format, arguments)});
 }
 
-Call::Call(const BootInfo& info, std::string_view line) : info_(info), rest_(line)
+Call::Call(const BootInfo& info, std::string_view line) : info_(info), line_(line), rest_(line)
 {
     std::string_view first = word();
     name_ = first.substr(0, first.find('.'));

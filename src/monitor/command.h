@@ -26,6 +26,7 @@ public:
     Call(const BootInfo& info, std::string_view line);
 
     const BootInfo& info() const { return info_; }
+    std::string_view line() const { return line_; }      // all of it
     std::string_view name() const { return name_; }      // "peek"
     std::string_view suffix() const { return suffix_; }  // "l"
     unsigned width() const { return suffix_ == "l" ? 4 : suffix_ == "w" ? 2 : 1; }
@@ -56,7 +57,7 @@ private:
                     std::span<const FormatArgument> arguments) const;
 
     const BootInfo& info_;
-    std::string_view name_, suffix_, rest_;
+    std::string_view line_, name_, suffix_, rest_;
     unsigned rows_ = 0;
 };
 
@@ -78,6 +79,7 @@ struct Command {
     Result<void> (*function)(Call& call);
     std::string_view more;
     bool has_width = false;
+    bool ends_payload = false;  // one that stands still is given up first
 };
 
 // The commands. Their errors have been shown.
@@ -90,6 +92,10 @@ Result<void> peek(Call& call);
 Result<void> poke(Call& call);
 Result<void> ls(Call& call);  // files.cpp
 Result<void> cat(Call& call);
+Result<void> load(Call& call);
 Result<void> run(Call& call);
+Result<void> go(Call& call);
+Result<void> regs(Call& call);  // registers.cpp
+Result<void> bt(Call& call);
 
 }  // namespace monitor

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ls, cat, run.
+// ls, cat, load, run, go.
 #include "api/kexec.h"
+#include "debug/stop.h"
 #include "monitor/command.h"
 
 namespace monitor {
@@ -78,16 +79,55 @@ Result<void> cat(Call& call)
     return {};
 }
 
+static constinit bool loaded = false;      // and not called since
+static constinit Text<1024> payload_args;  // the payload keeps a pointer to it
+
+static Result<void> load_from(Call& call, std::string_view path)
+{
+    loaded = false;
+    payload_args.clear();
+    payload_args.append(call.rest().empty() ? call.info().args.view() : call.rest());
+    if (!kexec::root()) TRY(kexec::mount_root(call.info()));
+    return kexec::load(path);
+}
+
+static void call_payload()
+{
+    loaded = false;
+    kexec::run(payload_args.c_str());
+}
+
 Result<void> run(Call& call)
 {
-    static constinit Text<1024> args;  // the payload keeps a pointer to it
     std::string_view path = call.word();
-    if (path.empty()) path = call.info().kexec;
-    args.clear();
-    args.append(call.rest().empty() ? call.info().args.view() : call.rest());
-    if (!kexec::root()) TRY(kexec::mount_root(call.info()));
-    TRY(kexec::load(path));
-    kexec::run(args.c_str());
+    TRY(load_from(call, path.empty() ? call.info().kexec.view() : path));
+    call_payload();
+    return {};
+}
+
+Result<void> load(Call& call)
+{
+    std::string_view path = call.word();
+    if (path.empty()) return call.fail(Error::invalid, "PATH is missing");
+    TRY(load_from(call, path));
+    loaded = true;
+    print("It is in memory; go calls it.\n");
+    return {};
+}
+
+Result<void> go(Call& call)
+{
+    TRY(call.end());
+    if (debug::stopped_frame())
+        debug::go();
+    else if (loaded)
+        call_payload();
+    else if (debug::frame_to_show())
+        return call.fail(Error::invalid,
+                         "nothing stands still; what faulted or was given up cannot go on, but "
+                         "run calls it anew");
+    else
+        return call.fail(Error::invalid, "nothing stands still");
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include "arch/power.h"
 #include "arch/trap.h"
 #include "config.h"
+#include "debug/stop.h"
 #include "monitor/command.h"
 #include "monitor/line_editor.h"
 
@@ -55,7 +56,15 @@ constexpr Command commands[] = {
     {"pci", "[BUS:DEVICE.FUNCTION]", "the PCI functions, or the registers of one", pci,
      "The registers are the 256 bytes of configuration space."},
     {"run", "[PATH [ARGS...]]", "load the payload anew, and call it", run,
-     "Without PATH: the one of the boot (kexec=, else /kexec). Without ARGS: its args= too."},
+     "Without PATH: the one of the boot (kexec=, else /kexec). Without ARGS: its args= too.", false,
+     true},
+    {"load", "PATH [ARGS...]", "load a payload, and do not call it", load, "go calls it.", false,
+     true},
+    {"go", "", "let what stands still go on", go, "Or call what load has loaded."},
+    {"regs", "[NAME=VALUE...]", "the registers of what stands still", regs,
+     "Or of the last fault. With NAME=VALUE they are changed: regs eax=5 eip=0xc0430010"},
+    {"bt", "", "the calls that led there", bt,
+     "What stands still, or the last fault, is at the top."},
     {"reboot", "", "start the machine anew", reboot, "Nothing has to be written first."},
     {"off", "", "switch the machine off", off, "ACPI does it, where there is such a thing."},
 };
@@ -112,6 +121,21 @@ bool has_suffix(const Command& command, std::string_view suffix)
            (command.has_width && (suffix == "b" || suffix == "w" || suffix == "l"));
 }
 
+constinit LineEditor editor;
+constinit const BootInfo* boot_info = nullptr;
+constinit std::string_view put_off;  // a line for the outermost prompt
+
+// All that was called is given up, and the command is the outermost prompt's.
+void begin_again(Call& call)
+{
+    if (!debug::can_abandon()) {
+        print("{}: not while the kernel itself stands still\n", call.name());
+        return;
+    }
+    put_off = call.line();
+    debug::abandon();
+}
+
 uint32_t execute(void* argument)
 {
     auto& call = *static_cast<Call*>(argument);
@@ -120,25 +144,38 @@ uint32_t execute(void* argument)
         print("{}: there is no such command; help lists them\n", call.name());
     else if (!has_suffix(*command, call.suffix()))
         print("{}.{}: it is {}\n", call.name(), call.suffix(), usage(*command).view());
+    else if (command->ends_payload && debug::stopped_frame())
+        begin_again(call);
     else
         (void)command->function(call);  // it has said what went wrong
     return 0;
 }
 
-constinit LineEditor editor;
+void take_command()
+{
+    console::begin_anew();
+    std::string_view line = std::exchange(put_off, {});
+    Call call(*boot_info, line.empty() ? editor.read("vesper> ") : line);
+    uint32_t result;
+    if (!call.name().empty()) call_protected(execute, &call, result);
+}
 
 }  // namespace
 
-void run(const BootInfo& info)
+void set_boot_info(const BootInfo& info) { boot_info = &info; }
+
+void run()
 {
-    console::begin_anew();
-    console::write("This is the monitor. Type help for its commands.\n");
-    for (;;) {
+    if (put_off.empty()) {
         console::begin_anew();
-        Call call(info, editor.read("vesper> "));
-        uint32_t result;
-        if (!call.name().empty()) call_protected(execute, &call, result);
+        console::write("This is the monitor. Type help for its commands.\n");
     }
+    for (;;) take_command();
+}
+
+void stand_still()
+{
+    while (!debug::going()) take_command();
 }
 
 }  // namespace monitor

@@ -5,6 +5,11 @@
 
 namespace monitor {
 
-[[noreturn]] void run(const BootInfo& info);
+void set_boot_info(const BootInfo& info);  // before all others
+
+[[noreturn]] void run();
+
+// The same prompt while execution stands still: returns when debug::go() has been called.
+void stand_still();
 
 }  // namespace monitor

@@ -37,10 +37,10 @@ constexpr uint8_t num_led = 1 << 1, caps_led = 1 << 2;
 // From here on a key has its number in set 1, and numbers after the prefix E0h have this bit.
 constexpr unsigned extended = 0x80;
 namespace scan {
-constexpr unsigned control = 0x1d, left_shift = 0x2a, right_shift = 0x36, print = 0x37, alt = 0x38,
-                   caps_lock = 0x3a, f1 = 0x3b, f10 = 0x44, num_lock = 0x45, scroll_lock = 0x46,
-                   keypad = 0x47, keypad_end = 0x53, system_request = 0x54, key_102 = 0x56,
-                   f11 = 0x57, f12 = 0x58, menu = 0x5d;
+constexpr unsigned escape = 0x01, control = 0x1d, left_shift = 0x2a, right_shift = 0x36,
+                   print = 0x37, alt = 0x38, caps_lock = 0x3a, f1 = 0x3b, f10 = 0x44,
+                   num_lock = 0x45, scroll_lock = 0x46, keypad = 0x47, keypad_end = 0x53,
+                   system_request = 0x54, key_102 = 0x56, f11 = 0x57, f12 = 0x58, menu = 0x5d;
 }
 
 constexpr std::string_view plain{
@@ -171,6 +171,7 @@ void Decoder::key(unsigned number, bool released)
         return;
     }
     if (released) return;
+    if (number == scan::escape && held_ & control && held_ & alt) return break_pressed(input_);
     if (int code = code_of(number)) press(code);
 }
 

@@ -17,6 +17,7 @@ struct DivisorLow : Register<DivisorLow, 0, uint8_t> {};  // the same address wh
 struct DivisorHigh : Register<DivisorHigh, 1, uint8_t> {};
 struct InterruptEnable : Register<InterruptEnable, 1, uint8_t> {
     struct Received : Field<0> {};
+    struct LineStatus : Field<2> {};
 };
 struct InterruptIdentification : Register<InterruptIdentification, 2, uint8_t> {
     struct Fifos : Field<6, 2> {
@@ -43,7 +44,8 @@ struct ModemControl : Register<ModemControl, 4, uint8_t> {
 };
 struct LineStatus : Register<LineStatus, 5, uint8_t> {
     struct Received : Field<0> {};
-    struct Bad : Field<2, 3> {};         // parity error, framing error, break
+    struct Bad : Field<2, 3> {};  // parity error, framing error, break
+    struct Break : Field<4> {};
     struct TransmitEmpty : Field<5> {};  // FIFO mode: all of the FIFO
     static constexpr uint8_t gone = 0xff;
 };
@@ -54,7 +56,10 @@ public:
     explicit Com(Window window) : regs_(window) {}
 
     Result<void> start();
-    void enable_interrupt() { regs_.write(InterruptEnable::Received::of(1)); }
+    void enable_interrupt()
+    {
+        regs_.write(InterruptEnable::Received::of(1) | InterruptEnable::LineStatus::of(1));
+    }
     bool has_fifos() const { return fifo_bytes_ > 1; }
 
     void poll() override;
@@ -104,6 +109,7 @@ void Com::poll()
         uint8_t status = regs_.read<LineStatus>();
         if (!LineStatus::Received::in(status) || status == LineStatus::gone) break;
         uint8_t byte = regs_.read<Data>();
+        if (LineStatus::Break::in(status)) break_pressed(*this);
         if (!LineStatus::Bad::in(status)) keys.received(byte);
     }
     keys.idle();

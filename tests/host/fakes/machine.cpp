@@ -176,3 +176,10 @@ unsigned detect_pci_mechanism() { return fake_machine->functions.empty() ? 0 : 1
 }  // namespace hal
 
 void key_pressed(const KeyInput&, int code) { fake_machine->keys.push_back(code); }
+void break_pressed(const KeyInput&) { ++fake_machine->breaks; }
+
+namespace debug {
+void request_break() { ++fake_machine->breaks; }
+void stop_point() {}
+void (*on_break_key)(int code) = nullptr;
+}  // namespace debug

@@ -48,6 +48,7 @@ public:
     std::vector<std::string> log, trace;
     bool logged(const std::string& part) const;  // some line contains it
     std::vector<int> keys;                       // what key_pressed() was called with
+    int breaks = 0;                              // how often break_pressed() was called
     // Memory by the address that a fake device was given (dma_run, allocate_dma).
     std::byte* at(uint32_t address, size_t bytes);
 
