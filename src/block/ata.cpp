@@ -71,6 +71,8 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
         words[49] >> 8 & 1 && (words[63] & 0x0700 || (words[53] & 4 && words[88] & 0x7f00));
     disk.flush_cache = has(83, 12);
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
+    disk.removable = words[0] & 0x80;
+    disk.rotational = words[217] != 1;  // reserved, thus 0, before ATA8-ACS
     return disk;
 }
 
@@ -106,6 +108,9 @@ AtaDisk::AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& ide
     model = id_.model;
     blocks = id_.blocks;
     block_bytes = id_.block_bytes;
+    largest_transfer = id_.lba48 ? 65536 : 256;
+    removable = id_.removable;
+    rotational = id_.rotational;
 }
 
 Text<64> AtaDisk::abilities() const
@@ -117,7 +122,7 @@ Text<64> AtaDisk::abilities() const
     return text.append(dma_ ? ", DMA" : ", PIO");
 }
 
-Result<void> AtaDisk::flush()
+Result<void> AtaDisk::flush_blocks()
 {
     if (!id_.flush_cache && !id_.flush_cache_ext) return {};
     auto done = transport_.recover();
@@ -145,7 +150,7 @@ Result<void> AtaDisk::transfer(Request request)
 {
     while (request.count) {
         Request part = request;
-        part.count = std::min<uint32_t>(request.count, id_.lba48 ? 65536 : 256);
+        part.count = std::min(request.count, largest_transfer);
         TRY(persist(part));
         request.first += part.count;
         request.count -= part.count;

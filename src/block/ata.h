@@ -19,6 +19,7 @@ struct AtaIdentity {
     uint8_t largest_multiple = 0;              // sectors a block of READ MULTIPLE, 0 if it has none
     bool dma_selected = false;                 // the firmware has set up a DMA mode
     bool flush_cache = false, flush_cache_ext = false;
+    bool removable = false, rotational = true;
 
     // Errors, logged with `owner`: corrupt (an impossible size), unsupported (so are its sectors).
     static Result<AtaIdentity> from(Words words, std::string_view owner);
@@ -78,7 +79,6 @@ class AtaDisk final : public BlockDevice {
 public:
     AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& identity);
     Text<64> abilities() const;  // "64 MiB, 131072 sectors, DMA"
-    Result<void> flush() override;
 
 private:
     struct Request {
@@ -89,6 +89,7 @@ private:
     };
     Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override;
     Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override;
+    Result<void> flush_blocks() override;
     Result<void> transfer(Request request);
     Result<void> persist(Request& request);
     void log_failure(const Request& request) const;

@@ -36,8 +36,10 @@ public:
         read_only = disk.read_only;
         whole = &disk;
         first_block = where.first;
+        largest_transfer = disk.largest_transfer;
+        removable = disk.removable;
+        rotational = disk.rotational;
     }
-    Result<void> flush() override { return whole->flush(); }
 
 private:
     Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
@@ -47,6 +49,11 @@ private:
     Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
     {
         return whole->write(first_block + first, count, from);
+    }
+    Result<void> flush_blocks() override { return whole->flush(); }
+    Result<void> discard_blocks(uint64_t first, uint32_t count) override
+    {
+        return whole->discard(first_block + first, count);
     }
 };
 

@@ -24,15 +24,17 @@ struct DirectoryEntry {
     uint64_t id = 0;  // the inode number, or what stands for one
 };
 
-// A file, directory or symbolic link. Nodes, once looked up, are never released, and there is one
-// per object: two look-ups of one file give the same Node.
+// A file, directory or symbolic link. There is one Node per object: two look-ups of one file give
+// the same. A Node lives until it has been removed, or its volume unmounted; who has it opened()
+// keeps it, and what is in it, until closed().
 class Node {
 public:
     NodeType type = NodeType::other;
+    uint16_t mode = 0;   // permissions as in Unix; 0755 / 0644 where the medium has none
+    uint32_t links = 1;  // names that lead to it; 0: it has been removed
     uint64_t id = 0;
     uint64_t size = 0;       // bytes; of a directory: what the file system says
     int64_t modified_s = 0;  // seconds since 1970-01-01 UTC
-    uint16_t mode = 0;       // permissions as in Unix; 0755 / 0644 where the medium has none
 
     // Reads at most into.size() bytes at offset; fewer only at the end of the file, 0 beyond it.
     virtual Result<size_t> read(uint64_t offset, std::span<std::byte> into) = 0;
@@ -41,55 +43,105 @@ public:
     virtual Result<Node*> find(std::string_view name) = 0;
 
     // Directories: the next entry. position is 0 at first and otherwise what the last call left.
-    // False at the end. "." and ".." are left out.
+    // False at the end. "." and ".." are left out. What is removed or created meanwhile does not
+    // hide others, nor show them twice.
     virtual Result<bool> next_entry(uint64_t& position, DirectoryEntry& entry) = 0;
 
     // Symbolic links: where it leads, as written. Errors: too_large.
     virtual Result<void> read_link(Text<max_path>& target) = 0;
 
-    // Writing. The default says read_only.
+    // ---- Writing. The defaults say read_only. All set modified_s as they change something.
+
+    // Files. Bytes between the old end and offset become zeros. Fewer than from.size() only where
+    // space ended. Errors: no_space (not a single byte), too_large (no such file system's file).
     virtual Result<size_t> write(uint64_t offset, std::span<const std::byte> from);
+    // Files: longer by zeros, or shorter. Errors: no_space, too_large.
     virtual Result<void> truncate(uint64_t size);
-    virtual Result<Node*> create(std::string_view name, NodeType type);
+
+    // Directories. The functions of volumes.h call these, and have seen to it that the name is not
+    // empty, ".", "..", without '/' and NUL, and, where something is made, that nothing has it.
+    // Errors: no_space, no_memory, too_large or invalid (a name that cannot be written there),
+    // unsupported (what that file system does not have).
+    virtual Result<Node*> create(std::string_view name, NodeType type, uint16_t permissions);
+    virtual Result<void> make_link(std::string_view name, std::string_view target);  // symbolic
+    virtual Result<void> add_name(std::string_view name, Node& file);                // a hard link
+    // The name is there; if it is a directory's, that is empty. The object has a link less.
     virtual Result<void> remove(std::string_view name);
+    // `name` is there. What has new_name in directory `to` of the same volume, if anything, is
+    // replaced as if removed at the same moment: a file by a file, an empty directory by a
+    // directory. `to` is not within what is renamed.
+    virtual Result<void> rename(std::string_view name, Node& to, std::string_view new_name);
+
+    virtual Result<void> set_modified(int64_t seconds);
+    virtual Result<void> set_mode(uint16_t permissions);
+    // ---- Who uses it
+    bool is_open() const { return handles_ != 0; }
+    void opened() { ++handles_; }
+    void closed()
+    {
+        --handles_;
+        release_if_unused();
+    }
+    // After a name has been removed. The Node may be gone when it returns.
+    void release_if_unused()
+    {
+        if (links == 0 && handles_ == 0) release();
+    }
 
 protected:
     ~Node() = default;
+    // Neither a name nor a handle leads to it any more: its space is free, and it may be deleted.
+    virtual void release() {}
+
+private:
+    uint32_t handles_ = 0;
 };
 
 class FileSystem {
 public:
+    FileSystem() = default;
+    FileSystem(const FileSystem&) = delete;
+    virtual ~FileSystem() = default;  // frees all nodes; writes nothing
+
     virtual Node& root() = 0;
+    // All that was written is on the medium.
     virtual Result<void> sync() = 0;
+    // All of one file is: its data, its size, its names.
+    virtual Result<void> sync_file(Node&) { return sync(); }
     // What is free for data. It may have to be counted, which is why mount() doesn't know it.
     virtual Result<uint64_t> free_bytes() = 0;
 
     const char* type = "";  // "ffs2": set by mount()
     Text<32> label;         // the volume's, if it has one
     uint64_t bytes = 0;     // room for data, free or not
-
-protected:
-    ~FileSystem() = default;
+    // Why nothing can be written, as the end of a sentence; null where it can.
+    const char* read_only = "this kernel only reads that file system";
 };
 
 // One constant per file-system driver, named in the configuration file.
 struct FileSystemDriver {
     const char* name;
     // Errors: not_found: this is something else, stay silent. Any other: it is ours but cannot be
-    // used; why has been logged, beginning with the device's name.
-    Result<FileSystem*> (*mount)(BlockCache& volume);
+    // used; why has been logged, beginning with the device's name. Null: it needs no disk.
+    Result<FileSystem*> (*mount)(BlockCache& device);
+    // Without a disk: makes the volume of this name when it is used for the first time.
+    const char* volume = nullptr;
+    Result<FileSystem*> (*make)() = nullptr;
 };
 
-// ---- the mounted tree (vfs.cpp)
-
-// Tries every file system of the configuration. Errors: not_found (none knows it), and a driver's
-// own.
-Result<FileSystem*> mount(BlockDevice& device);
+// ---- following paths (vfs.cpp); volumes.h has the same for paths that begin with a volume
 
 // Follows a path from a root: '/' separates; "." and ".." are understood; ".." of the root is the
 // root; symbolic links are followed (absolute ones from the root), the last only if `follow`. A
 // path that ends with a slash names a directory, or a link to one, which is then followed. Errors:
-// not_found, not_directory, too_large (too many links, or too long), and the file system's.
-Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow = true);
+// not_found, not_directory, too_large (too many links, or too long), no_memory, and the file
+// system's. `not_within`: error invalid if the path leads through this node, or to it.
+Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow = true,
+                      const Node* not_within = nullptr);
+
+// Seconds since 1970-01-01 UTC, for what is written now; 0 without a clock. The calendar clock is
+// read once, and then only counted on: clock_was_set() has it read again.
+int64_t now_s();
+void clock_was_set();
 
 }  // namespace fs

@@ -7,47 +7,109 @@
 #include <span>
 #include <string_view>
 #include "hal/result.h"
+#include "hal/time.h"
 #include "lib/format.h"
+
+class BlockDevice;
+
+// One piece of work for a block device. The caller fills in the first part and keeps request and
+// data until it is done.
+struct BlockRequest {
+    enum class Operation : uint8_t { read, write, flush, discard } operation = Operation::read;
+    uint64_t first = 0;         // block
+    uint32_t count = 0;         // blocks
+    std::byte* data = nullptr;  // where to or from; count * block_bytes, of any alignment
+
+    bool done = false;
+    Result<void> result;  // once done
+
+    // The device's, until done.
+    uint64_t position = 0;  // `first` of the whole disk
+    BlockRequest* next = nullptr;
+};
+
+// Who keeps copies of a disk's blocks, as the block cache does. Numbers are those of the whole
+// disk.
+class BlockCopies {
+public:
+    // `into` has been read: what is newer than the medium goes there.
+    virtual void patch(uint64_t first, uint32_t count, std::byte* into) = 0;
+    // These blocks have been written; null: their content is not known any more.
+    virtual void update(uint64_t first, uint32_t count, const std::byte* from) = 0;
+
+    BlockCopies* next = nullptr;
+
+protected:
+    ~BlockCopies() = default;
+};
 
 // A disk or a partition, in blocks of its own size.
 class BlockDevice {
 public:
     // Blocks first ... first + count - 1, whole; count may be as large as the device. `into` has
-    // any alignment. Errors: invalid (beyond the end), device, timed_out, gone, read_only,
-    // unsupported.
-    Result<void> read(uint64_t first, uint32_t count, std::byte* into)
-    {
-        if (!holds(first, count)) return Error::invalid;
-        return read_blocks(first, count, into);
-    }
-    Result<void> write(uint64_t first, uint32_t count, const std::byte* from)
-    {
-        if (!holds(first, count)) return Error::invalid;
-        if (read_only) return Error::read_only;
-        return write_blocks(first, count, from);
-    }
+    // any alignment. Errors: invalid (beyond the end), device, timed_out, gone (from then on, each
+    // call), read_only, unsupported. What caches hold of the blocks, and the medium does not yet,
+    // is read too; what is written they learn.
+    Result<void> read(uint64_t first, uint32_t count, std::byte* into);
+    Result<void> write(uint64_t first, uint32_t count, const std::byte* from);
     // What was written is on the medium, not in the device's cache.
-    virtual Result<void> flush() = 0;
+    Result<void> flush();
+    // The blocks are not needed any more; what they hold is undefined. Errors: unsupported.
+    Result<void> discard(uint64_t first, uint32_t count);
 
-    Text<16> name;               // "wd0", "wd0a": set when it is published
-    Text<48> model;              // as the device says; a partition's type
-    uint64_t blocks = 0;         // its size
-    uint32_t block_bytes = 512;  // a power of two, 512 ... 4096
+    // The same, without waiting for it: submit() checks, and hands the request to the device; it is
+    // done at once if it was invalid, else in some poll() or wait(): never from an interrupt.
+    // Requests may be done in any order; a flush covers what was done before it was submitted.
+    // A device whose driver has nothing of its own does one at each poll(), and all of that one.
+    void submit(BlockRequest& request);
+    void poll();
+    // Errors: timed_out (it is still the device's), and request.result.
+    Result<void> wait(BlockRequest& request, hal::Duration limit);
+    // Ends all requests, of its partitions too: what has not begun fails with timed_out.
+    void cancel();
+
+    Text<16> name;                  // "wd0", "wd0a": set when it is published
+    Text<48> model;                 // as the device says; a partition's type
+    uint64_t blocks = 0;            // its size
+    uint32_t block_bytes = 512;     // a power of two, 512 ... 4096
+    uint32_t largest_transfer = 0;  // blocks that it takes at once; more is done in pieces. 0: any
     bool read_only = false;
-    BlockDevice* whole = nullptr;  // the disk that a partition is part of
-    uint64_t first_block = 0;      // where on it
-    BlockDevice* next = nullptr;   // in the registry
+    bool removable = false, rotational = false;
+    bool gone = false;              // it has been removed: see is_gone()
+    BlockDevice* whole = nullptr;   // the disk that a partition is part of
+    uint64_t first_block = 0;       // where on it
+    BlockCopies* copies = nullptr;  // of a whole disk: a list
+    BlockDevice* next = nullptr;    // in the registry
+
+    BlockDevice& disk() { return whole ? *whole : *this; }
+    bool is_gone() const { return gone || (whole && whole->gone); }
 
 protected:
     virtual Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) = 0;
     virtual Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) = 0;
+    virtual Result<void> flush_blocks() = 0;
+    virtual Result<void> discard_blocks(uint64_t first, uint32_t count);
+
+    // For drivers that have several requests in flight. begin() takes one whose range is right;
+    // advance() looks what has come to an end, never waits, and calls finish() for it; abandon()
+    // stops the device and finishes all. Without these, requests queue for the calls above.
+    virtual void begin(BlockRequest& request);
+    virtual void advance();
+    virtual void abandon();
+    void finish(BlockRequest& request, Result<void> result);
+
     ~BlockDevice() = default;
 
 private:
-    bool holds(uint64_t first, uint32_t count) const
-    {
-        return first <= blocks && count <= blocks - first;
-    }
+    Result<void> check(BlockRequest::Operation operation, uint64_t first, uint32_t count) const;
+    Result<void> perform(BlockRequest::Operation operation, uint64_t first, uint32_t count,
+                         std::byte* data);
+    Result<void> ended(BlockRequest::Operation operation, uint64_t first, uint32_t count,
+                       std::byte* data, Result<void> result);
+
+    bool perform_next();
+
+    BlockRequest* queue_ = nullptr;  // of those that the driver did not take
 };
 
 // A linear frame buffer that the boot loader handed over.

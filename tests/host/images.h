@@ -29,7 +29,7 @@ public:
         in.seekg(0).read(bytes.data(), std::streamsize(bytes.size()));
         return ImageDevice(std::move(bytes), block_bytes);
     }
-    Result<void> flush() override { return {}; }
+    Result<void> flush_blocks() override { return {}; }
 
     std::vector<char> data;
     std::set<uint64_t> bad_blocks;  // reading one of these fails

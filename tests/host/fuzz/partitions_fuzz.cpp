@@ -13,7 +13,7 @@ namespace {
 
 class SparseDisk final : public BlockDevice {
 public:
-    Result<void> flush() override { return {}; }
+    Result<void> flush_blocks() override { return {}; }
     std::map<uint64_t, std::vector<uint8_t>> sectors;
     size_t reads = 0;
 
