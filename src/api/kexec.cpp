@@ -4,6 +4,7 @@
 #include "arch/machine.h"
 #include "arch/trap.h"
 #include "console/console.h"
+#include "fs/open_file.h"
 #include "hal/log.h"
 
 extern "C" uint8_t payload_stack_top[];
@@ -12,15 +13,12 @@ namespace kexec {
 
 namespace {
 
-constinit fs::FileSystem* root_file_system = nullptr;
-constinit BlockDevice* root_volume = nullptr;
 constinit uint32_t loaded_bytes = 0;
 
-void use_root(BlockDevice& device, fs::FileSystem& file_system)
+void use_root(fs::Volume& volume)
 {
-    root_volume = &device;
-    root_file_system = &file_system;
-    hal::log("root on {}: {}", device.name.view(), file_system.type);
+    fs::set_root(&volume);
+    hal::log("root on {}: {}", volume.name.view(), volume.file_system->type);
 }
 
 bool has_partitions(const BlockDevice& disk)
@@ -47,16 +45,16 @@ Result<void> mount_named(std::string_view name)
         return hal::fail(Error::not_found, "root={}: no file system that this kernel knows", name);
     if (!mounted)
         return hal::fail(mounted.error(), "root={}: {}", name, error_text(mounted.error()));
-    use_root(*device, *mounted.value());
+    use_root(*mounted.value());
     return {};
 }
 
 // Without a payload the first file system is the root all the same: the operator may look around.
+// The others are mounted again when they are used.
 Result<void> find_root(std::string_view path)
 {
     unsigned volumes = 0;
-    BlockDevice* first_device = nullptr;
-    fs::FileSystem* first = nullptr;
+    fs::Volume* first = nullptr;
     for (BlockDevice* device = first_block_device(); device; device = device->next) {
         if (has_partitions(*device)) continue;
         auto mounted = fs::mount(*device);
@@ -65,28 +63,34 @@ Result<void> find_root(std::string_view path)
                 hal::log("{}: {}", device->name.view(), error_text(mounted.error()));
             continue;
         }
-        if (volumes++ == 0) first_device = device, first = mounted.value();
-        auto file = fs::look_up(*mounted.value(), path);
-        if (file && file.value()->type == fs::NodeType::file) {
-            use_root(*device, *mounted.value());
-            return {};
-        }
+        fs::Volume& volume = *mounted.value();
+        auto file = fs::look_up(*volume.file_system, path);
+        bool found = file && file.value()->type == fs::NodeType::file;
         if (!file && file.error() != Error::not_found)
             hal::log("{}: {}: {}", device->name.view(), path, error_text(file.error()));
+        if (found) {
+            if (first) (void)fs::unmount(*first);
+            use_root(volume);
+            return {};
+        }
+        if (volumes++ == 0)
+            first = &volume;
+        else
+            (void)fs::unmount(volume);  // nothing has been written
     }
     if (!first_block_device()) return hal::fail(Error::not_found, "no root: no disk was found");
     if (!first)
         return hal::fail(Error::not_found,
                          "no root: no disk has a file system that this kernel can read");
     hal::log("{} is on none of the {} file systems", path, volumes);
-    use_root(*first_device, *first);
+    use_root(*first);
     return Error::not_found;
 }
 
 }  // namespace
 
-fs::FileSystem* root() { return root_file_system; }
-BlockDevice* root_device() { return root_volume; }
+fs::FileSystem* root() { return fs::root() ? fs::root()->file_system : nullptr; }
+BlockDevice* root_device() { return fs::root() ? fs::root()->device : nullptr; }
 
 Result<void> mount_root(const BootInfo& info)
 {
@@ -96,13 +100,12 @@ Result<void> mount_root(const BootInfo& info)
 Result<void> load(std::string_view path)
 {
     loaded_bytes = 0;
-    if (!root_file_system)
-        return hal::fail(Error::not_found, "{}: there is no root to load it from", path);
-    auto found = fs::look_up(*root_file_system, path);
+    auto found = fs::look_up(path);
     if (!found)
-        return hal::fail(found.error(), "{} on {}: {}", path, root_volume->name.view(),
+        return hal::fail(found.error(), "{} on {}: {}", path,
+                         fs::root() ? fs::root()->name.view() : "no root",
                          error_text(found.error()));
-    fs::Node& file = *found.value();
+    fs::Node& file = *found.value().node;
     if (file.type != fs::NodeType::file)
         return hal::fail(Error::is_directory, "{}: not a plain file", path);
     if (file.size == 0) return hal::fail(Error::invalid, "{}: the file is empty", path);
@@ -132,7 +135,13 @@ void run(const char* args)
     const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
     bool returned = call_payload(payload_range.start, stack_top, api, result);
     api::clean_up();
+    fs::close_all();
+    for (BlockDevice* device = first_block_device(); device; device = device->next)
+        device->cancel();
     console::begin_anew();
+    // After a fault what is in memory may be anything: the operator decides.
+    if (auto synced = returned ? fs::sync() : Result<void>(); !synced)
+        hal::log("sync: {}", error_text(synced.error()));
     if (returned)
         hal::log("kexec: the payload returned {} (0x{x})", static_cast<int32_t>(result), result);
     else

@@ -6,8 +6,7 @@
 
 namespace kexec {
 
-// The volume that file handles of the API refer to; null until there is a root.
-fs::FileSystem* root();
+fs::FileSystem* root();  // null until there is one: see fs::root()
 BlockDevice* root_device();
 
 // Mounts the root: root= if it is given, else the first volume that has the payload. Where none has

@@ -7,6 +7,16 @@
 BlockCache::BlockCache(BlockDevice& device)
     : device_(device), bytes_(device.blocks * device.block_bytes)
 {
+    next = device.disk().copies;
+    device.disk().copies = this;
+}
+
+BlockCache::~BlockCache()
+{
+    BlockCopies** link = &device_.disk().copies;
+    while (*link != this) link = &(*link)->next;
+    *link = next;
+    delete[] lines_;
 }
 
 Result<BlockCache*> BlockCache::make_for(BlockDevice& device, size_t lines)
@@ -51,16 +61,22 @@ Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
     return device_.read(first, static_cast<uint32_t>(bytes / device_.block_bytes), into);
 }
 
+// In runs of what is there.
 Result<void> BlockCache::write_back(Line& line)
 {
     uint64_t first = line.number * line_bytes / device_.block_bytes;
-    TRY(device_.write(first, static_cast<uint32_t>(length_of(line.number) / device_.block_bytes),
-                      line.data));
+    size_t count = length_of(line.number) / device_.block_bytes;
+    for (size_t from = 0, to = 0; from < count; from = to + 1) {
+        for (to = from; to < count && !(line.missing >> to & 1);) ++to;
+        if (to == from) continue;
+        TRY(device_.write(first + from, static_cast<uint32_t>(to - from),
+                          line.data + from * device_.block_bytes));
+    }
     line.dirty = false;
     return {};
 }
 
-Result<BlockCache::Line*> BlockCache::fetch(uint64_t number)
+Result<BlockCache::Line*> BlockCache::fetch(uint64_t number, bool whole)
 {
     if (Line* line = find(number)) return line;
     Line* oldest = &lines_[0];
@@ -70,10 +86,87 @@ Result<BlockCache::Line*> BlockCache::fetch(uint64_t number)
     }
     if (oldest->dirty) TRY(write_back(*oldest));
     oldest->number = no_line;  // until it holds what it says
-    TRY(load(number, 1, oldest->data));
+    oldest->missing = 0;
+    if (!whole) {
+        auto loaded = load(number, 1, oldest->data);
+        if (loaded.error() == Error::device)
+            oldest->missing = touched(0, length_of(number));  // perhaps only one of them
+        else if (!loaded)
+            return loaded.error();
+    }
     oldest->number = number;
     oldest->last_used = ++clock_;
     return oldest;
+}
+
+// Blocks that could not be read with their line are read once more, by themselves, when they are
+// needed.
+Result<void> BlockCache::complete(Line& line, size_t within, size_t bytes)
+{
+    uint8_t wanted = line.missing & touched(within, bytes);
+    for (unsigned i = 0; wanted >> i; ++i) {
+        if (!(wanted >> i & 1)) continue;
+        TRY(device_.read(line.number * line_bytes / device_.block_bytes + i, 1,
+                         line.data + size_t{i} * device_.block_bytes));
+        line.missing &= static_cast<uint8_t>(~(1 << i));
+    }
+    return {};
+}
+
+uint8_t BlockCache::touched(size_t within, size_t bytes) const
+{
+    if (bytes == 0) return 0;
+    size_t first = within / device_.block_bytes, last = (within + bytes - 1) / device_.block_bytes;
+    return static_cast<uint8_t>((2u << last) - (1u << first));
+}
+
+uint8_t BlockCache::filled(size_t within, size_t bytes) const
+{
+    size_t first = (within + device_.block_bytes - 1) / device_.block_bytes;
+    size_t end = (within + bytes) / device_.block_bytes;
+    return end > first ? static_cast<uint8_t>((1u << end) - (1u << first)) : uint8_t{0};
+}
+
+BlockCache::Overlap BlockCache::overlap(const Line& line, uint64_t first, uint32_t count) const
+{
+    if (line.number == no_line) return {};
+    uint64_t start = device_.whole ? device_.first_block * device_.block_bytes : 0;
+    uint64_t line_start = start + line.number * line_bytes;
+    uint64_t blocks_start = first * device_.block_bytes;
+    uint64_t from = std::max(line_start, blocks_start);
+    uint64_t to = std::min(line_start + length_of(line.number),
+                           blocks_start + uint64_t{count} * device_.block_bytes);
+    if (from >= to) return {};
+    return {static_cast<size_t>(from - line_start), static_cast<size_t>(from - blocks_start),
+            static_cast<size_t>(to - from)};
+}
+
+void BlockCache::patch(uint64_t first, uint32_t count, std::byte* into)
+{
+    for (size_t i = 0; i < line_count_; ++i) {
+        if (!lines_[i].dirty) continue;
+        Overlap both = overlap(lines_[i], first, count);
+        for (size_t at = 0; at < both.bytes; at += device_.block_bytes) {
+            if (lines_[i].missing & touched(both.in_line + at, 1)) continue;
+            memcpy(into + both.in_blocks + at, lines_[i].data + both.in_line + at,
+                   device_.block_bytes);
+        }
+    }
+}
+
+void BlockCache::update(uint64_t first, uint32_t count, const std::byte* from)
+{
+    for (size_t i = 0; i < line_count_; ++i) {
+        Line& line = lines_[i];
+        Overlap both = overlap(line, first, count);
+        if (both.bytes == 0) continue;
+        if (from) {
+            memmove(line.data + both.in_line, from + both.in_blocks, both.bytes);  // may be itself
+            line.missing &= static_cast<uint8_t>(~touched(both.in_line, both.bytes));
+        } else if (!line.dirty) {
+            line.number = no_line;
+        }
+    }
 }
 
 Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
@@ -94,6 +187,7 @@ Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
         } else {
             Line* line = TRY(fetch(number));
             piece = std::min(into.size(), line_bytes - within);
+            TRY(complete(*line, within, piece));
             memcpy(into.data(), line->data + within, piece);
         }
         offset += piece;
@@ -109,7 +203,16 @@ Result<void> BlockCache::write(uint64_t offset, std::span<const std::byte> from)
     while (!from.empty()) {
         size_t within = offset % line_bytes;
         size_t piece = std::min(from.size(), line_bytes - within);
-        Line* line = TRY(fetch(offset / line_bytes));
+        uint64_t number = offset / line_bytes;
+        bool whole = piece == length_of(number);
+        Line* line = TRY(fetch(number, whole));
+        uint8_t replaced = line->missing & filled(within, piece);
+        line->missing &= static_cast<uint8_t>(~replaced);
+        // The blocks at the two ends keep a part.
+        if (auto read = complete(*line, within, piece); !read) {
+            line->missing |= replaced;
+            return read;
+        }
         memcpy(line->data + within, from.data(), piece);
         line->dirty = true;
         offset += piece;

@@ -17,6 +17,7 @@ enum class NodeType : uint8_t { file, directory, symlink, other };
 constexpr size_t max_name = 768;   // bytes of a name in UTF-8, with the final NUL: VFAT's 255 units
 constexpr size_t max_path = 4096;  // bytes, with the final NUL
 constexpr size_t max_link_depth = 16;
+constexpr uint64_t max_file_bytes = INT64_MAX;
 
 struct DirectoryEntry {
     Text<max_name> name;

@@ -15,25 +15,27 @@ enum Open : uint32_t {  // as in include/vesper.h
     open_append = 32,    // each write goes to the end; with open_write
 };
 
-// Keeps the Node while it is open. Closed when it is destroyed.
+// Keeps the Node while it is open. Whoever opens it closes it: there is no destructor, since those
+// of the payload live for ever.
 class OpenFile {
 public:
     constexpr OpenFile() = default;
     OpenFile(const OpenFile&) = delete;
 
     // Links are followed. Directories are opened for reading only. Errors: invalid (flags that
-    // contradict), exists, is_directory, read_only, and look_up()'s.
+    // contradict), exists, is_directory, read_only, busy (it is open already), and look_up()'s.
     Result<void> open(std::string_view path, uint32_t flags, uint16_t permissions = 0644);
     void close();
     bool is_open() const { return place_.node; }
     const Place& place() const { return place_; }
     Node& node() const { return *place_.node; }
 
-    // At the position, which moves on. Errors: is_directory; invalid (not opened for that); gone
-    // (the volume has gone); and the file system's.
+    // At the position, which moves on. Errors: is_directory, invalid (not opened for that),
+    // too_large, and the file system's.
     Result<size_t> read(std::span<std::byte> into);
     Result<size_t> write(std::span<const std::byte> from);
-    // Directories: false at the end. rewind: seek(0).
+    // Directories: false at the end; seek(0) begins anew. Errors: not_directory, and the file
+    // system's.
     Result<bool> next_entry(DirectoryEntry& entry);
 
     uint64_t position() const { return position_; }
@@ -43,7 +45,7 @@ public:
     Result<void> sync();
 
 private:
-    Result<void> check(bool write) const;
+    Result<void> check(uint32_t access) const;
 
     Place place_;
     uint64_t position_ = 0;

@@ -1,54 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mounting, and walking along paths.
+// What a file system may leave out, and walking along paths.
 #include <algorithm>
-#include <cstring>
-#include "config.h"
 #include "fs/fs.h"
 
 namespace fs {
 
 Result<size_t> Node::write(uint64_t, std::span<const std::byte>) { return Error::read_only; }
 Result<void> Node::truncate(uint64_t) { return Error::read_only; }
-Result<Node*> Node::create(std::string_view, NodeType) { return Error::read_only; }
+Result<Node*> Node::create(std::string_view, NodeType, uint16_t) { return Error::read_only; }
+Result<void> Node::make_link(std::string_view, std::string_view) { return Error::read_only; }
+Result<void> Node::add_name(std::string_view, Node&) { return Error::unsupported; }
 Result<void> Node::remove(std::string_view) { return Error::read_only; }
-
-Result<FileSystem*> mount(BlockDevice& device)
-{
-    BlockCache* cache = TRY(BlockCache::make_for(device));
-    for (const FileSystemDriver* driver : config_file_systems) {
-        auto mounted = driver->mount(*cache);
-        if (mounted) return mounted;
-        if (mounted.error() != Error::not_found) {
-            delete cache;
-            return mounted;
-        }
-    }
-    delete cache;
-    return Error::not_found;
-}
+Result<void> Node::rename(std::string_view, Node&, std::string_view) { return Error::read_only; }
+Result<void> Node::set_modified(int64_t) { return Error::read_only; }
+Result<void> Node::set_mode(uint16_t) { return Error::read_only; }
 
 namespace {
-
-// The directories from the root to where a walk is, so that ".." needs no help from the file
-// system.
-class Walk {
-public:
-    explicit Walk(Node& root) { nodes_[0] = &root; }
-    Node& here() const { return *nodes_[depth_]; }
-    Result<void> down(Node& node)
-    {
-        if (depth_ + 1 == max_depth) return Error::too_large;
-        nodes_[++depth_] = &node;
-        return {};
-    }
-    void up() { depth_ -= depth_ > 0; }
-    void to_root() { depth_ = 0; }
-
-private:
-    static constexpr size_t max_depth = 256;
-    Node* nodes_[max_depth];
-    size_t depth_ = 0;
-};
 
 // Takes the first name off a path, and the slashes around it.
 std::string_view take_name(std::string_view& path)
@@ -59,49 +26,110 @@ std::string_view take_name(std::string_view& path)
     return name;
 }
 
-// A path after a link has been met: where the link leads, then what is left; that is empty or
-// begins with a slash.
-Result<void> insert_link(Text<max_path>& path, Text<max_path>& target, std::string_view rest)
+// Along a path, with the directories from the root to where it is, so that ".." needs no help from
+// the file system. It and the texts of links are large, and a stack may be small: they are in the
+// heap.
+class Walk {
+public:
+    Walk(Node& root, std::string_view path, bool follow) : rest_(path), follow_(follow)
+    {
+        nodes_[0] = &root;
+    }
+    ~Walk() { delete[] texts_; }
+    Walk(const Walk&) = delete;
+
+    Result<Node*> run();
+    bool passes(const Node* node) const
+    {
+        return std::find(nodes_, nodes_ + depth_ + 1, node) != nodes_ + depth_ + 1;
+    }
+
+private:
+    Node& here() const { return *nodes_[depth_]; }
+    Result<void> step(std::string_view name);
+    Result<void> go_by(Node& link);
+
+    static constexpr size_t max_depth = 256;
+    Node* nodes_[max_depth];
+    size_t depth_ = 0, links_ = 0;
+    std::string_view rest_;  // of the path: empty, or from a slash on
+    bool follow_;
+    Text<max_path>* texts_ = nullptr;  // two, once there is a link: rest_ is in the first
+};
+
+Result<Node*> Walk::run()
 {
-    if (target.size() + rest.size() > path.capacity()) return Error::too_large;
-    path = target.append(rest);
+    if (rest_.size() >= max_path) return Error::too_large;
+    bool wants_directory = rest_.ends_with('/');
+    for (std::string_view name = take_name(rest_); !name.empty(); name = take_name(rest_)) {
+        size_t links = links_;
+        TRY(step(name));
+        if (links != links_) wants_directory = rest_.ends_with('/');
+    }
+    if (wants_directory && here().type != NodeType::directory) return Error::not_directory;
+    return &here();
+}
+
+Result<void> Walk::step(std::string_view name)
+{
+    if (here().type != NodeType::directory) return Error::not_directory;
+    if (name == ".") return {};
+    if (name == "..") {
+        depth_ -= depth_ > 0;
+        return {};
+    }
+    Node* node = TRY(here().find(name));
+    if (!node) return Error::not_found;
+    if (node->type == NodeType::symlink && (follow_ || !rest_.empty())) return go_by(*node);
+    if (depth_ + 1 == max_depth) return Error::too_large;
+    nodes_[++depth_] = node;
+    return {};
+}
+
+// The path goes on where the link leads, and then with what is left.
+Result<void> Walk::go_by(Node& link)
+{
+    if (++links_ > max_link_depth) return Error::too_large;
+    if (!texts_) texts_ = new (std::nothrow) Text<max_path>[2];
+    if (!texts_) return Error::no_memory;
+    Text<max_path>& target = texts_[1];
+    target.clear();
+    TRY(link.read_link(target));
+    if (target.empty()) return Error::not_found;
+    if (target.view().starts_with('/')) depth_ = 0;
+    if (target.size() + rest_.size() > target.capacity()) return Error::too_large;
+    target.append(rest_);
+    texts_[0] = target;
+    rest_ = texts_[0];
     return {};
 }
 
 }  // namespace
 
-Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow)
+Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow,
+                      const Node* not_within)
 {
-    Text<max_path> text, target;
-    if (path.size() > text.capacity()) return Error::too_large;
-    text.append(path);
-    Walk walk(file_system.root());
-    size_t links = 0;
-    std::string_view rest = text;
-    for (std::string_view name = take_name(rest); !name.empty(); name = take_name(rest)) {
-        if (walk.here().type != NodeType::directory) return Error::not_directory;
-        if (name == ".") continue;
-        if (name == "..") {
-            walk.up();
-            continue;
-        }
-        Node* node = TRY(walk.here().find(name));
-        if (!node) return Error::not_found;
-        if (node->type != NodeType::symlink || (rest.empty() && !follow)) {
-            TRY(walk.down(*node));
-            continue;
-        }
-        if (++links > max_link_depth) return Error::too_large;
-        target.clear();
-        TRY(node->read_link(target));
-        if (target.empty()) return Error::not_found;
-        if (target.view().starts_with('/')) walk.to_root();
-        TRY(insert_link(text, target, rest));
-        rest = text;
-    }
-    bool wants_directory = text.view().ends_with('/');
-    if (wants_directory && walk.here().type != NodeType::directory) return Error::not_directory;
-    return &walk.here();
+    Walk* walk = TRY(make<Walk>(file_system.root(), path, follow));
+    auto found = walk->run();
+    if (found && walk->passes(not_within)) found = Error::invalid;
+    delete walk;
+    return found;
 }
+
+static constinit int64_t clock_offset_s = INT64_MIN;  // from the time since boot
+
+int64_t now_s()
+{
+    auto uptime = static_cast<int64_t>(hal::now_us() / 1'000'000);
+    if (clock_offset_s == INT64_MIN) {
+        CalendarClock* clock = first_calendar_clock();
+        auto now = clock ? clock->now() : Result<CalendarTime>(Error::not_found);
+        if (!now) return 0;
+        clock_offset_s = now.value().unix_seconds() - uptime;
+    }
+    return clock_offset_s + uptime;
+}
+
+void clock_was_set() { clock_offset_s = INT64_MIN; }
 
 }  // namespace fs

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The table of volumes, and the operations by path: what all file systems would have to check.
+#include "fs/volumes.h"
+#include <algorithm>
+#include "config.h"
+
+namespace fs {
+
+namespace {
+
+constinit Volume* volumes = nullptr;
+constinit Volume* root_volume = nullptr;
+
+void forget(Volume& volume)
+{
+    Volume** link = &volumes;
+    while (*link != &volume) link = &(*link)->next;
+    *link = volume.next;
+    delete volume.file_system;
+    delete volume.cache;
+    delete &volume;
+}
+
+// Takes the file system, and the cache.
+Result<Volume*> add(std::string_view name, Result<FileSystem*> made, BlockDevice* device,
+                    BlockCache* cache)
+{
+    auto volume = made ? make<Volume>() : Result<Volume*>(made.error());
+    if (!volume) {
+        if (made) delete made.value();
+        delete cache;
+        return volume.error();
+    }
+    *volume.value() = {name, made.value(), device, cache};
+    Volume** last = &volumes;
+    while (*last) last = &(*last)->next;
+    *last = volume.value();
+    return volume;
+}
+
+Volume* find_volume(std::string_view name)
+{
+    Volume* volume = volumes;
+    while (volume && volume->name.view() != name) volume = volume->next;
+    return volume;
+}
+
+Result<FileSystem*> recognise(BlockCache& cache)
+{
+    for (const FileSystemDriver* driver : config_file_systems) {
+        if (!driver->mount) continue;
+        auto mounted = driver->mount(cache);
+        if (mounted || mounted.error() != Error::not_found) return mounted;
+    }
+    return Error::not_found;
+}
+
+// Takes the volume's name off a path.
+Result<Volume*> volume_of(std::string_view& path)
+{
+    size_t end = path.find_first_of(":/");
+    if (end == path.npos || path[end] == '/')
+        return root_volume ? Result<Volume*>(root_volume) : Error::not_found;
+    std::string_view name = path.substr(0, end);
+    path.remove_prefix(end + 1);
+    return volume(name);
+}
+
+Result<void> check_writable(const Volume& volume)
+{
+    if (volume.device && volume.device->is_gone()) return Error::gone;
+    return volume.file_system->read_only ? Error::read_only : Result<void>();
+}
+
+// Where something new is to be: nothing has the name.
+Result<Parent> free_name(std::string_view path)
+{
+    Parent parent = TRY(parent_of(path));
+    TRY(check_writable(*parent.volume));
+    if (TRY(parent.directory->find(parent.name))) return Error::exists;
+    return parent;
+}
+
+// What has a name now.
+Result<Node*> named(const Parent& parent)
+{
+    Node* node = TRY(parent.directory->find(parent.name));
+    if (!node) return Error::not_found;
+    if (parent.slash && node->type != NodeType::directory) return Error::not_directory;
+    return node;
+}
+
+Result<void> check_empty(Node& directory)
+{
+    auto entry = TRY(make<DirectoryEntry>());
+    uint64_t position = 0;
+    auto found = directory.next_entry(position, *entry);
+    delete entry;
+    if (!found) return found.error();
+    return found.value() ? Error::not_empty : Result<void>();
+}
+
+}  // namespace
+
+Volume* first_volume() { return volumes; }
+Volume* root() { return root_volume; }
+void set_root(Volume* volume) { root_volume = volume; }
+
+Result<Volume*> mount(BlockDevice& device)
+{
+    if (device.is_gone()) return Error::gone;
+    if (Volume* known = find_volume(device.name)) return known;
+    BlockCache* cache = TRY(BlockCache::make_for(device));
+    return add(device.name, recognise(*cache), &device, cache);
+}
+
+Result<Volume*> volume(std::string_view name)
+{
+    if (Volume* known = find_volume(name)) return known;
+    for (const FileSystemDriver* driver : config_file_systems) {
+        if (driver->make && name == driver->volume)
+            return add(name, driver->make(), nullptr, nullptr);
+    }
+    BlockDevice* device = find_block_device(name);
+    return device ? mount(*device) : Error::not_found;
+}
+
+Result<void> unmount(Volume& volume)
+{
+    if (volume.handles || &volume == root_volume) return Error::busy;
+    auto synced = volume.file_system->sync();
+    if (synced || synced.error() == Error::gone) forget(volume);
+    return synced;
+}
+
+Result<void> sync()
+{
+    Result<void> result;
+    for (Volume* volume = volumes; volume; volume = volume->next) {
+        auto synced = volume->file_system->sync();
+        if (result) result = synced;
+    }
+    return result;
+}
+
+Result<Place> look_up(std::string_view path, bool follow)
+{
+    Volume* volume = TRY(volume_of(path));
+    return Place{volume, TRY(look_up(*volume->file_system, path, follow))};
+}
+
+static Result<Parent> parent_of(std::string_view path, const Node* not_within)
+{
+    Parent parent;
+    parent.volume = TRY(volume_of(path));
+    if (path.size() >= max_path) return Error::too_large;
+    for (; path.ends_with('/'); path.remove_suffix(1)) parent.slash = true;
+    size_t slash = path.rfind('/') + 1;  // 0 if there is none
+    parent.name = path.substr(slash);
+    if (parent.name.empty() || parent.name == "." || parent.name == ".." ||
+        parent.name.find('\0') != parent.name.npos)
+        return Error::invalid;
+    parent.directory =
+        TRY(look_up(*parent.volume->file_system, path.substr(0, slash), true, not_within));
+    if (parent.directory->type != NodeType::directory) return Error::not_directory;
+    return parent;
+}
+
+Result<Parent> parent_of(std::string_view path) { return parent_of(path, nullptr); }
+
+Result<Node*> create(std::string_view path, NodeType type, uint16_t permissions)
+{
+    Parent parent = TRY(free_name(path));
+    if (parent.slash && type != NodeType::directory) return Error::not_directory;
+    return parent.directory->create(parent.name, type, permissions & 07777);
+}
+
+Result<void> make_link(std::string_view path, std::string_view target)
+{
+    if (target.empty() || target.find('\0') != target.npos) return Error::invalid;
+    if (target.size() >= max_path) return Error::too_large;
+    Parent parent = TRY(free_name(path));
+    if (parent.slash) return Error::not_directory;
+    return parent.directory->make_link(parent.name, target);
+}
+
+Result<void> add_name(std::string_view path, std::string_view new_path)
+{
+    Parent from = TRY(parent_of(path));
+    Node* node = TRY(named(from));
+    if (node->type == NodeType::directory) return Error::is_directory;
+    Parent to = TRY(free_name(new_path));
+    if (to.slash) return Error::not_directory;
+    if (to.volume != from.volume) return Error::unsupported;
+    return to.directory->add_name(to.name, *node);
+}
+
+Result<void> remove(std::string_view path, NodeType only)
+{
+    Parent parent = TRY(parent_of(path));
+    TRY(check_writable(*parent.volume));
+    Node* node = TRY(named(parent));
+    bool is_directory = node->type == NodeType::directory;
+    if (only == NodeType::directory && !is_directory) return Error::not_directory;
+    if (only == NodeType::file && is_directory) return Error::is_directory;
+    if (is_directory) TRY(check_empty(*node));
+    TRY(parent.directory->remove(parent.name));
+    node->release_if_unused();
+    return {};
+}
+
+Result<void> rename(std::string_view path, std::string_view new_path)
+{
+    Parent from = TRY(parent_of(path));
+    TRY(check_writable(*from.volume));
+    Node* node = TRY(named(from));
+    bool is_directory = node->type == NodeType::directory;
+    Parent to = TRY(parent_of(new_path, is_directory ? node : nullptr));
+    if (to.volume != from.volume) return Error::unsupported;
+    if (to.slash && !is_directory) return Error::not_directory;
+    Node* replaced = TRY(to.directory->find(to.name));
+    if (replaced == node) return {};
+    if (replaced) {
+        bool would_replace_directory = replaced->type == NodeType::directory;
+        if (is_directory && !would_replace_directory) return Error::not_directory;
+        if (!is_directory && would_replace_directory) return Error::is_directory;
+        if (is_directory) TRY(check_empty(*replaced));
+    }
+    TRY(from.directory->rename(from.name, *to.directory, to.name));
+    if (replaced) replaced->release_if_unused();
+    return {};
+}
+
+}  // namespace fs
