@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME", in probe
-# order, and "api NAME". Sets config_sources and config_services, and writes config.cpp: the tables
+# order, and "api NAME". Sets config_sources and config_calls, and writes config.cpp: the tables
 # of what is linked.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
@@ -40,7 +40,7 @@ function(read_config file)
     endif()
     list(APPEND found ${source})
     if(kind STREQUAL api)
-      list(APPEND services ${name})
+      list(APPEND calls ${source})
       continue()
     elseif(kind STREQUAL fs)  # libc has an ffs() of its own
       string(APPEND fs_declarations "namespace fs { extern const ${type} ${name}; }\n")
@@ -72,5 +72,5 @@ function(read_config file)
   endforeach()
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/config.cpp CONTENT "${text}" @ONLY)
   set(config_sources ${found} PARENT_SCOPE)
-  set(config_services ${services} PARENT_SCOPE)
+  set(config_calls ${calls} PARENT_SCOPE)
 endfunction()

@@ -16,8 +16,9 @@ set(api ${CMAKE_BINARY_DIR}/api)
 file(MAKE_DIRECTORY ${api})
 add_custom_command(
   OUTPUT ${api}/api_tables.cpp ${api}/api_calls.h ${api}/api_gates.inc
-  COMMAND python3 -B -m workbench.gates ${api} ${config_services}
-  DEPENDS include/vesper.h workbench/gates.py workbench/header.py ${config_sources}
+  COMMAND python3 -B -m workbench.gates ${api} ${config_calls}
+  DEPENDS include/vesper.h workbench/gates.py workbench/header.py
+    ${config_calls}
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
 
 add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cpp

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Makes the kernel's side of include/vesper.h: gates, tables, and the handlers' declarations.
 
-Called by the build: python3 -m workbench.gates FOLDER SERVICE..."""
+Called by the build: python3 -m workbench.gates FOLDER SOURCE..., the sources of the handlers that the
+configuration names."""
+import re
 import sys
 from pathlib import Path
 
@@ -31,16 +33,15 @@ def calls_header(api: header.Api) -> str:
             declarations(api, "api"))
 
 
-def gates(api: header.Api, services: list[str]) -> str:
-    """Lines for gate.S. A service that the configuration leaves out needs no gates."""
+def gates(api: header.Api, sources: str) -> str:
+    """Lines for gate.S. What the sources have no handler of needs no gate."""
     lines = []
-    written = "".join(path.read_text() for path in Path("src/api/calls").glob("*.cpp"))
-    for name, member, call in handlers(api):
-        service = name.split("_")[0]
-        if f" api_{name}(" in written and (service in services or member.startswith("vesper::")):
+    for name, _, call in handlers(api):
+        if re.search(rf"\bapi_{name}\([^;]*\n?{{", sources):
             lines.append(f"{'gate_in_hooks' if call.in_hooks else 'gate'} {name}")
         else:
-            lines.append(f"absent {name}, {'no_device' if service in NO_DEVICE else 'unsupported'}")
+            no_device = name.split("_")[0] in NO_DEVICE
+            lines.append(f"absent {name}, {'no_device' if no_device else 'unsupported'}")
     return "\n".join(lines) + "\n"
 
 
@@ -60,10 +61,10 @@ def tables(api: header.Api) -> str:
     return text + "};\n"
 
 
-def main(folder: Path, services: list[str]) -> None:
+def main(folder: Path, sources: list[str]) -> None:
     api = header.read()
     (folder / "api_calls.h").write_text(calls_header(api))
-    (folder / "api_gates.inc").write_text(gates(api, services))
+    (folder / "api_gates.inc").write_text(gates(api, "".join(Path(s).read_text() for s in sources)))
     (folder / "api_tables.cpp").write_text(tables(api))
 
 

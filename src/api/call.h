@@ -6,11 +6,15 @@
 #include <string_view>
 #include "api/api.h"
 #include "api_calls.h"
+#include "hal/classes.h"
 #include "hal/result.h"
 
 inline int code(Error error) { return -static_cast<int>(error); }
 inline int code(const Result<void>& result) { return code(result.error()); }
 template <class T> int code(const Result<T>& result) { return code(result.error()); }
+
+BlockDevice* block_device(int number);     // null if there is none
+int number_of(const BlockDevice* device);  // -1 if it is null
 
 // Into a field of a struct, NUL behind it, cut if it is too long.
 template <size_t N> void copy_text(char (&to)[N], std::string_view from)

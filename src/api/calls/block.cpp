@@ -1,28 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Disks and partitions.
 #include "api/call.h"
-#include "hal/classes.h"
-
-namespace {
-
-BlockDevice* block_device(int index)
-{
-    if (index < 0) return nullptr;
-    BlockDevice* device = first_block_device();
-    while (device && index--) device = device->next;
-    return device;
-}
-
-int index_of(const BlockDevice* wanted)
-{
-    int index = 0;
-    for (BlockDevice* device = first_block_device(); device; device = device->next, ++index) {
-        if (device == wanted) return index;
-    }
-    return -1;
-}
-
-}  // namespace
+#include "fs/volumes.h"
 
 int api_block_count()
 {
@@ -31,14 +10,14 @@ int api_block_count()
     return count;
 }
 
-int api_block_info(int index, vesper_block_info* info)
+int api_block_info(int number, vesper_block_info* info)
 {
-    BlockDevice* device = block_device(index);
+    BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
     info->blocks = device->blocks;
     info->first_block = device->first_block;
     info->block_bytes = device->block_bytes;
-    info->disk = device->whole ? index_of(device->whole) : -1;
+    info->disk = device->whole ? number_of(device->whole) : -1;
     info->read_only = device->read_only;
     copy_text(info->name, device->name);
     copy_text(info->model, device->model);
@@ -48,12 +27,45 @@ int api_block_info(int index, vesper_block_info* info)
 int api_block_find(const char* name)
 {
     BlockDevice* device = find_block_device(name);
-    return device ? index_of(device) : VESPER_NOT_FOUND;
+    return device ? number_of(device) : VESPER_NOT_FOUND;
 }
 
-int api_block_read(int index, uint64_t first, uint32_t count, void* into)
+int api_block_read(int number, uint64_t first, uint32_t count, void* into)
 {
-    BlockDevice* device = block_device(index);
+    BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
     return code(device->read(first, count, static_cast<std::byte*>(into)));
+}
+
+int api_block_write(int number, uint64_t first, uint32_t count, const void* from)
+{
+    BlockDevice* device = block_device(number);
+    if (!device) return VESPER_NOT_FOUND;
+    return code(device->write(first, count, static_cast<const std::byte*>(from)));
+}
+
+int api_block_flush(int number)
+{
+    BlockDevice* device = block_device(number);
+    return device ? code(device->flush()) : VESPER_NOT_FOUND;
+}
+
+int api_block_discard(int number, uint64_t first, uint32_t count)
+{
+    BlockDevice* device = block_device(number);
+    return device ? code(device->discard(first, count)) : VESPER_NOT_FOUND;
+}
+
+int api_block_flags(int number)
+{
+    BlockDevice* device = block_device(number);
+    if (!device) return VESPER_NOT_FOUND;
+    int flags = (device->read_only ? VESPER_BLOCK_READ_ONLY : 0) |
+                (device->removable ? VESPER_BLOCK_REMOVABLE : 0) |
+                (device->is_gone() ? VESPER_BLOCK_GONE : 0);
+    for (fs::Volume* volume = fs::first_volume(); volume; volume = volume->next) {
+        if (volume->device != device) continue;
+        flags |= VESPER_BLOCK_MOUNTED | (volume == fs::root() ? VESPER_BLOCK_ROOT : 0);
+    }
+    return flags;
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests to disks that are under way while the payload goes on.
+#include <algorithm>
+#include "api/call.h"
+
+namespace {
+
+// A request of the payload's while the kernel works on it.
+struct UnderWay {
+    BlockRequest request;
+    BlockDevice* device = nullptr;
+    vesper_block_request* payload = nullptr;  // null: the place is free
+};
+constinit UnderWay under_way[64] = {};
+
+// Tells the payload, if the request is done.
+void settle(UnderWay& place)
+{
+    if (!place.payload || !place.request.done) return;
+    place.payload->result = code(place.request.result);
+    place.payload = nullptr;
+}
+
+void cancel_all()
+{
+    for (UnderWay& place : under_way) {
+        if (place.payload) place.device->cancel();
+        place.payload = nullptr;
+    }
+}
+
+UnderWay* place_of(const vesper_block_request* payload)
+{
+    auto found = std::find_if(std::begin(under_way), std::end(under_way),
+                              [&](const UnderWay& place) { return place.payload == payload; });
+    return found == std::end(under_way) ? nullptr : found;
+}
+
+}  // namespace
+
+int api_block_submit(vesper_block_request* payload)
+{
+    if (!payload || payload->operation > VESPER_DISCARD || place_of(payload)) return VESPER_INVALID;
+    BlockDevice* device = block_device(payload->device);
+    if (!device) return VESPER_NOT_FOUND;
+    UnderWay* place = place_of(nullptr);
+    if (!place) return VESPER_NO_MEMORY;
+    place->request = {.operation = static_cast<BlockRequest::Operation>(payload->operation),
+                      .first = payload->first,
+                      .count = payload->count,
+                      .data = static_cast<std::byte*>(payload->data)};
+    place->device = device;
+    place->payload = payload;
+    payload->result = VESPER_BUSY;
+    api::at_end(cancel_all);
+    device->submit(place->request);
+    settle(*place);
+    return 0;
+}
+
+int api_block_poll()
+{
+    int pending = 0;
+    for (UnderWay& place : under_way) {
+        if (!place.payload) continue;
+        if (!place.request.done) place.device->poll();
+        settle(place);
+        pending += place.payload != nullptr;
+    }
+    return pending;
+}
+
+int api_block_wait(vesper_block_request* payload, uint64_t us)
+{
+    if (!payload) return VESPER_INVALID;
+    UnderWay* place = place_of(payload);
+    if (!place) return payload->result == VESPER_BUSY ? VESPER_INVALID : payload->result;
+    (void)place->device->wait(place->request, {us});
+    if (!place->request.done) return VESPER_TIMED_OUT;
+    settle(*place);
+    return payload->result;
+}
