@@ -617,7 +617,7 @@ struct vesper_interrupt {
      * is as fine as 1 ms. INVALID: a period under 1 ms. */
     int (*timer)(uint64_t first, uint64_t period, vesper_hook hook, void* context);
     /* Has the hook called when an exception with this vector (0 ... 31, or VESPER_ANY_VECTOR) stops
-     * the payload's own code. */
+     * the payload's own code. Breakpoints and steps (1, 3) are the debugger's. */
     int (*exception)(uint32_t vector, vesper_frame_hook hook, void* context);
     /* Has the hook called for Ctrl-C and Ctrl-Break: in the middle of the payload's code, or at the
      * end of the call that is under way; key and sleep then return INTERRUPTED. */

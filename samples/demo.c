@@ -93,24 +93,48 @@ static uint64_t ram_bytes(void)
     return bytes;
 }
 
-/* A table of 4 bytes is a service that this kernel does not have. */
+static int has_display(void)
+{
+    struct vesper_display_info info;
+    return kernel->display->info(0, &info) >= 0;
+}
+
+static int has_net(void)
+{
+    struct vesper_net_info info;
+    return kernel->net->info(0, &info) >= 0;
+}
+
+static int has_audio(void)
+{
+    struct vesper_audio_info info;
+    return kernel->audio->info(0, &info) >= 0;
+}
+
 static void draw_services(uint32_t row)
 {
     const struct {
         const char* name;
-        uint32_t size;
-    } services[] = {{"console", kernel->console->size}, {"input", kernel->input->size},
-                    {"block", kernel->block->size},     {"file", kernel->file->size},
-                    {"display", kernel->display->size}, {"net", kernel->net->size},
-                    {"time", kernel->time->size},       {"memory", kernel->memory->size},
-                    {"device", kernel->device->size},   {"interrupt", kernel->interrupt->size},
-                    {"audio", kernel->audio->size},     {"random", kernel->random->size},
-                    {"power", kernel->power->size},     {"debug", kernel->debug->size}};
+        int there;
+    } services[] = {{"console", 1},
+                    {"input", 1},
+                    {"block", 1},
+                    {"file", 1},
+                    {"display", has_display()},
+                    {"net", has_net()},
+                    {"time", 1},
+                    {"memory", 1},
+                    {"device", 1},
+                    {"interrupt", 1},
+                    {"audio", has_audio()},
+                    {"random", 1},
+                    {"power", 1},
+                    {"debug", 1}};
     for (int there = 1; there >= 0; --there) {
-        draw_label(row + 1 - (uint32_t)there, there ? "Services" : "Not yet");
+        draw_label(row + 1 - (uint32_t)there, there ? "Services" : "No device");
         kernel->console->color(there ? value : dim);
         for (uint32_t i = 0; i < sizeof services / sizeof *services; ++i) {
-            if ((services[i].size > 4) == there) print("%s ", services[i].name);
+            if (services[i].there == there) print("%s ", services[i].name);
         }
     }
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Makes the kernel's side of include/vesper.h: gates, tables, and the handlers' declarations.
 
-Called by the build: python3 -m workbench.gates FOLDER SOURCE..., the sources of the handlers that the
-configuration names."""
+Called by the build: python3 -m workbench.gates FOLDER SOURCE...
+The sources are those of the handlers that the configuration names."""
 import re
 import sys
 from pathlib import Path

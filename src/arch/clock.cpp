@@ -4,7 +4,6 @@
 // calibration. Data sheet: Intel 8254 (order 231164).
 #include "arch/cpu.h"
 #include "arch/machine.h"
-#include "debug/request.h"
 #include "hal/irq.h"
 #include "hal/reg.h"
 
@@ -136,6 +135,12 @@ uint64_t now_us()
     return us;
 }
 
+ClockSource clock_source()
+{
+    if (!state.us_per_tick_32) return {"pit", hertz};
+    return {"tsc", (1'000'000ull << 32) / state.us_per_tick_32};
+}
+
 void pause() { asm volatile("pause" ::: "memory"); }
 
 InterruptsOff::InterruptsOff() : were_on_(cpu::interrupts_on()) { cpu::disable_interrupts(); }
@@ -161,8 +166,6 @@ void sleep(Duration duration)
             pause();
             continue;
         }
-        // No driver sleeps that long: nothing is half done. What is shorter ends soon enough.
-        if (duration.us >= 1'000'000) debug::stop_point();
         InterruptsOff interrupts;
         interrupts.halt();
     }

@@ -4,8 +4,8 @@
 #include "arch/machine.h"
 #include "arch/trap.h"
 #include "debug/stop.h"
+#include "hal/driver.h"
 #include "hal/irq.h"
-#include "hal/pci.h"
 #include "hal/reg.h"
 
 namespace {
@@ -35,6 +35,7 @@ void write_masks()
 struct Connection {
     InterruptHandler handler;
     void* context;
+    const Device* device;  // null: the kernel's own, or a payload's
     uint8_t line;
 };
 constinit Connection connections[48] = {};
@@ -94,7 +95,7 @@ Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* co
     unsigned free = 0;
     while (free < connection_count && connections[free].handler) ++free;
     if (free == std::size(connections)) return Error::no_memory;
-    connections[free] = {handler, context, static_cast<uint8_t>(line)};
+    connections[free] = {handler, context, Device::attaching(), static_cast<uint8_t>(line)};
     if (free == connection_count) ++connection_count;
     pic::unmask(line);
     return {};
@@ -104,6 +105,13 @@ void disconnect_interrupt(InterruptHandler handler, void* context)
 {
     for (Connection& connection : connections) {
         if (connection.handler == handler && connection.context == context) connection = {};
+    }
+}
+
+void disconnect_interrupts(const Device& device)
+{
+    for (Connection& connection : connections) {
+        if (connection.device == &device) connection = {};
     }
 }
 
@@ -126,7 +134,7 @@ static void serve(unsigned line)
     }
     ++counts[line];
     for (unsigned i = 0; i < connection_count; ++i) {
-        auto [handler, context, on_line] = connections[i];
+        auto [handler, context, device, on_line] = connections[i];
         if (handler && on_line == line) handler(context);
     }
     if (line >= 8) chip(1).write<Command>(Command::end_of_interrupt);

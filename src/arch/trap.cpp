@@ -8,6 +8,7 @@
 #include "debug/stop.h"
 
 constinit PayloadRange payload_range;
+constinit PayloadHooks payload_hooks;
 
 extern "C" {
 struct Call {

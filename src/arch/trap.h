@@ -22,6 +22,14 @@ bool call_protected(uint32_t (*function)(void*), void* argument, uint32_t& resul
 // Calls a payload: entry(argument) on the stack that ends at stack_top. As call_protected().
 bool call_payload(uint32_t entry, uint32_t stack_top, const void* argument, uint32_t& result);
 
+// What a payload has asked to be told of, before anybody else: each returns whether execution goes
+// on with the frame as it now is.
+struct PayloadHooks {
+    bool (*exception)(TrapFrame& frame) = nullptr;  // of its own code
+    bool (*on_break)(TrapFrame& frame) = nullptr;   // after debug::request_payload_break()
+};
+extern PayloadHooks payload_hooks;
+
 namespace trap {
 
 // The calls under way, innermost first; null: none. Which one is of use to compare.

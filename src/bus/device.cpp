@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The device tree, and how a device finds its driver.
+#include "config.h"
 #include "hal/driver.h"
 
 Device& Device::root()
@@ -64,6 +65,26 @@ bool fits(const Match& match, const Device& found, const PciIdentity& identity)
 
 }  // namespace
 
+static constinit Device* attaching_device = nullptr;
+Device* Device::attaching() { return attaching_device; }
+
+// Whether the driver has it; then, if it cannot be used, that has been shown.
+bool Device::attach_by(const Driver& driver)
+{
+    driver_ = &driver;
+    Device* outer = attaching_device;
+    attaching_device = this;
+    auto attached = driver.attach(*this);
+    attaching_device = outer;
+    if (attached.error() == Error::not_found) {
+        driver_ = nullptr;
+        return false;
+    }
+    if (!announced_) announce("");
+    if (!attached) hal::log("{}: not usable: {}", name(), error_text(attached.error()));
+    return true;
+}
+
 bool Device::offer(Device& bus, const Device& found, std::span<const Driver* const> drivers)
 {
     const PciIdentity identity(found);
@@ -77,27 +98,42 @@ bool Device::offer(Device& bus, const Device& found, std::span<const Driver* con
                 return true;
             }
             Device& device = *made.value();
-            device.driver_ = driver;
             device.parent_ = &bus;
             device.set_name(driver->name);
             device.link(bus);  // now, so that what it adds gets names that are free
-            auto attached = driver->attach(device);
-            if (attached.error() == Error::not_found) {
-                device.unlink();
-                delete &device;
-                break;  // the next driver may know it
-            }
-            if (!device.announced_) device.announce("");
-            if (!attached)
-                hal::log("{}: not usable: {}", device.name(), error_text(attached.error()));
-            return true;
+            if (device.attach_by(*driver)) return true;
+            device.unlink();
+            delete &device;
+            break;  // the next driver may know it
         }
     }
     return false;
 }
 
+void Device::add_unconfigured(Device& bus, Device found, std::string_view description)
+{
+    auto made = make<Device>(found);
+    if (!made) return hal::log("{} {}: {}", bus.name(), found.locator(), error_text(made.error()));
+    Device& device = *made.value();
+    device.parent_ = &bus;
+    device.description_.append(description);
+    device.name_.print("{}.{}.{}", bus.name(), device.pci().device(), device.pci().function());
+    device.announced_ = true;
+    device.link(bus);
+}
+
+// A child that was there before its controller was claimed is the same again.
 Result<Device*> Device::add_child(std::string_view kind, std::string_view locator)
 {
+    for (Device* child = first_child_; child; child = child->next_sibling_) {
+        if (!child->lost_ || child->locator() != locator ||
+            !std::string_view(child->name()).starts_with(kind))
+            continue;
+        child->lost_ = child->announced_ = false;
+        child->description_.clear();
+        child->driver_ = driver_;
+        return child;
+    }
     Device* child = TRY(make<Device>());
     child->parent_ = this;
     child->locator_.append(locator);
@@ -107,10 +143,77 @@ Result<Device*> Device::add_child(std::string_view kind, std::string_view locato
     return child;
 }
 
+void Device::lose_children()
+{
+    for (Device* child = first_child_; child; child = child->next_sibling_) {
+        child->lost_ = true;
+        child->driver_ = nullptr;
+        child->lose_children();
+    }
+}
+
+Result<void> Device::claim()
+{
+    if (claimed_) return Error::busy;
+    if (!is_of_bus()) return Error::unsupported;
+    constexpr unsigned header_type = 0x0e, bridge = 1;  // PCI 3.0, 6.2.1
+    if (is_pci() && (pci_.read<uint8_t>(header_type) & 0x7f) == bridge) return Error::unsupported;
+    hal::disconnect_interrupts(*this);
+    if (is_pci()) pci_.disable(hal::PciFunction::bus_master);
+    withdraw(*this);
+    lose_children();
+    driver_ = nullptr;
+    claimed_ = true;
+    return {};
+}
+
+void Device::give_back()
+{
+    claimed_ = false;
+    announced_ = false;
+    Text<160> description(description_.view());
+    description_.clear();
+    if (attach_one_of(config_drivers)) return;
+    description_ = description;
+    announced_ = true;
+}
+
+bool Device::attach_one_of(std::span<const Driver* const> drivers)
+{
+    const PciIdentity identity(*this);
+    for (const Driver* driver : drivers) {
+        for (const Match& match : driver->matches) {
+            if (!fits(match, *this, identity)) continue;
+            if (attach_by(*driver)) return true;
+            break;
+        }
+    }
+    return false;
+}
+
+static constinit Device* first_found = nullptr;
+
+Device* Device::by_number(int number)
+{
+    Device* device = number < 0 ? nullptr : first_found;
+    while (device && number--) device = device->next_found_;
+    return device;
+}
+
+int Device::number() const
+{
+    int number = 0;
+    for (Device* device = first_found; device != this; device = device->next_found_) ++number;
+    return number;
+}
+
 void Device::link(Device& parent)
 {
     Device** last = &parent.first_child_;
     while (*last) last = &(*last)->next_sibling_;
+    *last = this;
+    last = &first_found;
+    while (*last) last = &(*last)->next_found_;
     *last = this;
 }
 
@@ -119,6 +222,9 @@ void Device::unlink()
     Device** here = &parent_->first_child_;
     while (*here != this) here = &(*here)->next_sibling_;
     *here = next_sibling_;
+    here = &first_found;
+    while (*here != this) here = &(*here)->next_found_;
+    *here = next_found_;
 }
 
 static unsigned count_named(const Device& device, std::string_view kind)
@@ -152,36 +258,56 @@ void Device::announce(std::string_view description)
     hal::log_line(line);
 }
 
+// Its size: the bits that stick when ones are written, decoding off meanwhile (6.2.5.1).
+static uint32_t bar_bytes(const hal::PciFunction& pci, unsigned offset, uint32_t flags)
+{
+    auto command = pci.read<uint16_t>(0x04), decoding = hal::PciFunction::io_space;
+    decoding |= hal::PciFunction::memory_space;
+    auto value = pci.read<uint32_t>(offset);
+    pci.write<uint16_t>(0x04, static_cast<uint16_t>(command & ~decoding));
+    pci.write<uint32_t>(offset, ~0u);
+    uint32_t sticking = pci.read<uint32_t>(offset) & ~flags;
+    pci.write<uint32_t>(offset, value);
+    pci.write<uint16_t>(0x04, command);
+    return ~sticking + 1;
+}
+
+Result<Device::Bar> Device::measure_bar(unsigned bar) const
+{
+    if (!is_pci() || bar > 5) return Error::not_found;
+    unsigned offset = 0x10 + bar * 4;
+    auto low = pci_.read<uint32_t>(offset);
+    if (low == ~0u) return Error::gone;
+    Bar found;
+    found.ports = low & 1;
+    if (found.ports) {
+        found.start = low & ~3u;
+        found.bytes = bar_bytes(pci_, offset, 3) & 0xffff;
+    } else {
+        found.start = low & ~0xfu;
+        found.prefetchable = low & 8;
+        bool is_64_bit = (low & 6) == 4;
+        if (is_64_bit) found.start |= static_cast<uint64_t>(pci_.read<uint32_t>(offset + 4)) << 32;
+        found.bytes = bar_bytes(pci_, offset, 0xf);
+    }
+    if (found.start == 0 || found.bytes == 0) return Error::not_found;
+    return found;
+}
+
 Result<hal::Window> Device::bar(unsigned bar)
 {
     if (!is_pci() || bar > 5) return Error::invalid;
-    unsigned offset = 0x10 + bar * 4;  // PCI 3.0, 6.2.5.1
-    auto low = pci_.read<uint32_t>(offset);
-    if (low == ~0u) return Error::gone;
-    if (low & 1) {
-        if (low >> 16) return Error::unsupported;  // a PC has 64 Ki ports
-        auto base = static_cast<uint16_t>(low & ~3u);
-        if (base == 0) return Error::not_found;
+    Bar found = TRY(measure_bar(bar));
+    if (found.ports) {
+        if (found.start >> 16) return Error::unsupported;  // a PC has 64 Ki ports
         pci_.enable(hal::PciFunction::io_space);
-        return hal::port_window(base, 256, name());
+        return hal::port_window(static_cast<uint16_t>(found.start), 256, name());
     }
-    uint64_t base = low & ~0xfu;
-    bool is_64_bit = (low & 6) == 4;
-    if (is_64_bit) base |= static_cast<uint64_t>(pci_.read<uint32_t>(offset + 4)) << 32;
-    if (base == 0) return Error::not_found;
-    if (base >> 32)
+    if (found.start >> 32)
         return hal::fail(Error::unsupported, "{}: base address register {} is above 4 GiB: 0x{x}",
-                         name(), bar, base);
-    // Its size: the bits that stick when ones are written, decoding off meanwhile (6.2.5.1).
-    auto command = pci_.read<uint16_t>(0x04);
-    pci_.write<uint16_t>(0x04, static_cast<uint16_t>(command & ~hal::PciFunction::memory_space));
-    pci_.write<uint32_t>(offset, ~0u);
-    uint32_t bytes = ~(pci_.read<uint32_t>(offset) & ~0xfu) + 1;
-    pci_.write<uint32_t>(offset, low);
-    pci_.write<uint16_t>(0x04, command);
-    if (bytes == 0) return Error::not_found;
+                         name(), bar, found.start);
     pci_.enable(hal::PciFunction::memory_space);
-    return hal::memory_window(base, bytes, name());
+    return hal::memory_window(found.start, found.bytes, name());
 }
 
 unsigned hal::PciFunction::capability(uint8_t id) const

@@ -101,10 +101,12 @@ void scan_function(Device& bus, const PciFunction& pci, uint32_t id, unsigned he
     if (Device::offer(bus, found, drivers)) return;
     if ((header & 0x7f) == 1 && Device::offer(bus, found, bridge_drivers)) return;
     auto kind = pci.read<uint32_t>(0x08);
-    hal::log("vendor {04x} product {04x} ({}, revision 0x{02x}) at {} {} not configured",
-             id & 0xffff, id >> 16,
-             class_name(static_cast<uint8_t>(kind >> 24), static_cast<uint8_t>(kind >> 16)),
-             kind & 0xff, bus.name(), locator.view());
+    Text<160> what;
+    what.print("vendor {04x} product {04x} ({}, revision 0x{02x})", id & 0xffff, id >> 16,
+               class_name(static_cast<uint8_t>(kind >> 24), static_cast<uint8_t>(kind >> 16)),
+               kind & 0xff);
+    hal::log("{} at {} {} not configured", what.view(), bus.name(), locator.view());
+    Device::add_unconfigured(bus, found, what);
 }
 
 void scan_bus(Device& bus, uint8_t number, std::span<const Driver* const> drivers)

@@ -1,31 +1,46 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The devices that drivers have published, in the order in which they were found.
 #include "hal/classes.h"
+#include "hal/driver.h"
 
 namespace {
 
 template <class T> struct List {
     T* first = nullptr;
 
-    void add(T& item, std::string_view kind, bool numbered = true)
+    void add(T& item, std::string_view kind)
     {
         unsigned unit = 0;
-        T** last = &first;
-        for (; *last; last = &(*last)->next) unit += is_kind((*last)->name, kind);
+        while (has(kind, unit)) ++unit;
         item.name.clear();
-        item.name.append(kind);
-        if (numbered) item.name.print("{}", unit);
+        item.name.print("{}{}", kind, unit);
+        append(item);
+    }
+    void append(T& item)
+    {
+        T** last = &first;
+        while (*last) last = &(*last)->next;
         item.next = nullptr;
+        item.owner = Device::attaching();
         *last = &item;
     }
-    // "wd1" is of the kind "wd"; its partition "wd1a" is not a unit of its own.
-    static bool is_kind(std::string_view name, std::string_view kind)
+    void remove_of(const Device& owner)
     {
-        if (name.substr(0, kind.size()) != kind || name.size() == kind.size()) return false;
-        for (char c : name.substr(kind.size())) {
-            if (c < '0' || c > '9') return false;
+        for (T** link = &first; *link;) {
+            if ((*link)->owner == &owner)
+                *link = (*link)->next;
+            else
+                link = &(*link)->next;
         }
-        return true;
+    }
+    bool has(std::string_view kind, unsigned unit) const
+    {
+        Text<16> name;
+        name.print("{}{}", kind, unit);
+        for (T* item = first; item; item = item->next) {
+            if (item->name.view() == name.view()) return true;
+        }
+        return false;
     }
 };
 
@@ -36,12 +51,41 @@ constinit List<CalendarClock> calendar_clocks;
 constinit List<PowerControl> power_controls;
 constinit List<RandomSource> random_sources;
 
+// "wd1" is of the kind "wd"; its partition "wd1a" is not.
+bool is_kind(std::string_view name, std::string_view kind)
+{
+    return name.starts_with(kind) && name.size() > kind.size() &&
+           name.find_first_not_of("0123456789", kind.size()) == name.npos;
+}
+
+// A disk that comes back after its controller was claimed has its number and its name again.
+bool take_place(BlockDevice& device, auto is_same)
+{
+    for (BlockDevice** link = &block_devices.first; *link; link = &(*link)->next) {
+        BlockDevice& old = **link;
+        if (!old.withdrawn || old.owner != Device::attaching() || !is_same(old)) continue;
+        device.owner = old.owner;
+        device.name = old.name;
+        device.next = old.next;
+        *link = &device;
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
 
-void publish(BlockDevice& device, std::string_view kind) { block_devices.add(device, kind); }
+void publish(BlockDevice& device, std::string_view kind)
+{
+    if (!take_place(device, [&](BlockDevice& old) { return is_kind(old.name, kind); }))
+        block_devices.add(device, kind);
+}
 void publish_as(BlockDevice& device, std::string_view name)
 {
-    block_devices.add(device, name, false);
+    if (take_place(device, [&](BlockDevice& old) { return old.name.view() == name; })) return;
+    device.name.clear();
+    device.name.append(name);
+    block_devices.append(device);
 }
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
 void publish(KeyInput& input, std::string_view kind) { key_inputs.add(input, kind); }
@@ -54,6 +98,18 @@ KeyInput* first_key_input() { return key_inputs.first; }
 CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
 PowerControl* first_power_control() { return power_controls.first; }
 RandomSource* first_random_source() { return random_sources.first; }
+
+void withdraw(const Device& owner)
+{
+    for (BlockDevice* device = block_devices.first; device; device = device->next) {
+        if ((device->whole ? device->whole : device)->owner == &owner) device->withdrawn = true;
+    }
+    text_outputs.remove_of(owner);
+    key_inputs.remove_of(owner);
+    calendar_clocks.remove_of(owner);
+    power_controls.remove_of(owner);
+    random_sources.remove_of(owner);
+}
 
 BlockDevice* find_block_device(std::string_view name)
 {

@@ -23,9 +23,6 @@ constinit Ring<int, 256> keys;
 constinit unsigned lost_keys_told = 0;
 
 constinit Text<64> chosen_names;
-// Devices are published at the end of their lists: those behind these have not been seen yet.
-constinit TextOutput* last_output = nullptr;
-constinit KeyInput* last_input = nullptr;
 
 // What write() and set_attribute() have left.
 constinit bool line_is_open = false;
@@ -61,25 +58,31 @@ void replay_log(TextOutput& output)
     output.write(newer);
 }
 
+template <class T> bool any_new(T* first)
+{
+    for (T* i = first; i; i = i->next) {
+        if (!i->seen) return true;
+    }
+    return false;
+}
+
 void look_for_new_outputs()
 {
-    TextOutput* output = last_output ? last_output->next : first_text_output();
-    if (!output) return;
+    if (!any_new(first_text_output())) return;
     apply_choice(first_text_output());
     busy = true;
-    for (; output; output = output->next) {
-        last_output = output;
-        if (output->enabled) replay_log(*output);
+    for (TextOutput* output = first_text_output(); output; output = output->next) {
+        if (!output->seen && output->enabled) replay_log(*output);
+        output->seen = true;
     }
     busy = false;
 }
 
 void look_for_new_inputs()
 {
-    KeyInput* input = last_input ? last_input->next : first_key_input();
-    if (!input) return;
+    if (!any_new(first_key_input())) return;
     apply_choice(first_key_input());
-    for (; input; input = input->next) last_input = input;
+    for (KeyInput* input = first_key_input(); input; input = input->next) input->seen = true;
 }
 
 void for_each_output(auto action)
@@ -240,6 +243,7 @@ int wait_key()
         debug::stop_point();
         hal::InterruptsOff interrupts;
         if (int code = poll_key(); code >= 0) return code;
+        if (debug::payload_break_is_wanted()) return -static_cast<int>(Error::interrupted);
         interrupts.halt();
     }
 }
@@ -261,8 +265,8 @@ void take_key(const KeyInput& from, int code)
     look_for_new_inputs();  // it may interrupt before anyone has asked for a key
     if (!from.enabled) return;
     constexpr int control_c = 3, control_break = VESPER_KEY_PAUSE | VESPER_KEY_CONTROL;
-    if ((code == control_c || code == control_break) && debug::on_break_key)
-        debug::on_break_key(code);
+    bool is_break = code == control_c || code == control_break;
+    if (is_break && debug::on_break_key && debug::on_break_key(code)) return;
     keys.push(code);
 }
 
@@ -295,6 +299,4 @@ void reset_console()
     keys.clear();
     keys.dropped = lost_keys_told = 0;
     chosen_names.clear();
-    last_output = nullptr;
-    last_input = nullptr;
 }

@@ -34,7 +34,8 @@ void begin_anew();
 // The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too,
 // so that it works with interrupts off.
 int poll_key();
-int wait_key();  // rests until there is one
+// Rests until there is one; or -Error::interrupted, if the payload is to be told of a break.
+int wait_key();
 
 // hal::log_line(), key_pressed() and break_pressed() of the kernel; host tests have their own.
 void log(std::string_view line);

@@ -14,7 +14,12 @@ void request_break();
 void stop_point();
 
 // Told of Ctrl-C and of Ctrl-Break (as codes of include/vesper.h) before they are queued as keys;
-// from an interrupt handler or a poll. Null: nobody wants to know.
-extern void (*on_break_key)(int code);
+// from an interrupt handler or a poll. True: the key is used up. Null: nobody wants to know.
+extern bool (*on_break_key)(int code);
+
+// Has the payload's hook for breaks called, where request_break() would stop it. False: no payload
+// runs, or it is stopped.
+bool request_payload_break();
+bool payload_break_is_wanted();  // it has not been called yet: waits end with `interrupted`
 
 }  // namespace debug

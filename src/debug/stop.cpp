@@ -10,13 +10,14 @@
 #include "monitor/monitor.h"
 
 extern "C" {
-enum Wanted : uint32_t { nothing, a_stop, a_step_out };  // a_step_out: only at the end of a call
-constinit volatile uint32_t break_wanted = nothing;      // gate.S looks at it
+// a_step_out: only at the end of a call. a_hook: of the payload's, for breaks.
+enum Wanted : uint32_t { nothing, a_stop, a_step_out, a_hook };
+constinit volatile uint32_t break_wanted = nothing;  // gate.S looks at it
 }
 
 namespace debug {
 
-void (*on_break_key)(int code) = nullptr;
+bool (*on_break_key)(int code) = nullptr;
 
 namespace {
 
@@ -95,6 +96,13 @@ void stand_still(TrapFrame& frame, Reason reason)
 
 void stop(TrapFrame& frame, Reason reason)
 {
+    if (reason == Reason::request && break_wanted == a_hook) {
+        break_wanted = nothing;
+        if (payload_hooks.on_break) payload_hooks.on_break(frame);
+        return;
+    }
+    bool is_payloads = reason == Reason::fault && trap::in_payload() && !present;
+    if (is_payloads && payload_hooks.exception && payload_hooks.exception(frame)) return;
     if (present && reason != Reason::fault) return;  // the monitor itself, in the code of drivers
     bool stays = steps_on(frame, reason);
     if (!stays) {
@@ -140,13 +148,23 @@ const TrapFrame* frame_to_show()
 
 bool break_is_due(uint32_t eip)
 {
-    return break_wanted == a_stop && trap::in_payload() && !trap::in_kernel_code(eip);
+    return (break_wanted == a_stop || break_wanted == a_hook) && trap::in_payload() &&
+           !trap::in_kernel_code(eip);
 }
 
 void request_break()
 {
     if (trap::payload_runs() && !present) break_wanted = a_stop;
 }
+
+bool request_payload_break()
+{
+    if (!trap::payload_runs() || present) return false;
+    if (break_wanted == nothing) break_wanted = a_hook;
+    return true;
+}
+
+bool payload_break_is_wanted() { return break_wanted == a_hook; }
 
 void stop_point()
 {

@@ -101,7 +101,7 @@ Result<uint32_t> open(std::string_view path, uint32_t flags, uint16_t permission
         TRY(open_files[i].open(path, flags, permissions));
         return i;
     }
-    return Error::busy;
+    return Error::no_memory;
 }
 
 OpenFile* open_file(uint32_t handle)

@@ -52,7 +52,7 @@ private:
     uint32_t flags_ = 0;
 };
 
-// The payload's. Errors of open(): busy (all are in use).
+// The payload's. Errors of open(): no_memory (all are in use).
 constexpr uint32_t max_open_files = 64;
 Result<uint32_t> open(std::string_view path, uint32_t flags, uint16_t permissions = 0644);
 OpenFile* open_file(uint32_t handle);  // null if it is not open

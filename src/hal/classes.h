@@ -11,6 +11,7 @@
 #include "lib/format.h"
 
 class BlockDevice;
+class Device;
 
 // One piece of work for a block device. The caller fills in the first part and keeps request and
 // data until it is done.
@@ -76,13 +77,15 @@ public:
     bool read_only = false;
     bool removable = false, rotational = false;
     bool gone = false;              // it has been removed: see is_gone()
+    bool withdrawn = false;         // its driver no longer has it
     BlockDevice* whole = nullptr;   // the disk that a partition is part of
     uint64_t first_block = 0;       // where on it
     BlockCopies* copies = nullptr;  // of a whole disk: a list
-    BlockDevice* next = nullptr;    // in the registry
+    const Device* owner = nullptr;
+    BlockDevice* next = nullptr;  // in the registry
 
     BlockDevice& disk() { return whole ? *whole : *this; }
-    bool is_gone() const { return gone || (whole && whole->gone); }
+    bool is_gone() const { return gone || withdrawn || (whole && whole->is_gone()); }
 
 protected:
     virtual Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) = 0;
@@ -142,6 +145,8 @@ public:
 
     Text<16> name;
     bool enabled = true;  // `console=` turns others off
+    bool seen = false;    // the console has it
+    const Device* owner = nullptr;
     TextOutput* next = nullptr;
 
 protected:
@@ -154,7 +159,8 @@ public:
     virtual void poll() = 0;  // looks whether something has arrived; never waits
 
     Text<16> name;
-    bool enabled = true;
+    bool enabled = true, seen = false;
+    const Device* owner = nullptr;
     KeyInput* next = nullptr;
 
 protected:
@@ -181,6 +187,7 @@ public:
     virtual Result<CalendarTime> now() = 0;
 
     Text<16> name;
+    const Device* owner = nullptr;
     CalendarClock* next = nullptr;
 
 protected:
@@ -196,6 +203,7 @@ public:
     virtual Result<void> reset() = 0;
 
     Text<16> name;
+    const Device* owner = nullptr;
     PowerControl* next = nullptr;
 
 protected:
@@ -209,6 +217,7 @@ public:
     virtual Result<void> read(std::span<std::byte> into) = 0;
 
     Text<16> name;
+    const Device* owner = nullptr;
     RandomSource* next = nullptr;
 
 protected:
@@ -229,4 +238,7 @@ KeyInput* first_key_input();
 CalendarClock* first_calendar_clock();
 PowerControl* first_power_control();
 RandomSource* first_random_source();
+// Takes back what the driver of this device has published: block devices stay in the list,
+// withdrawn.
+void withdraw(const Device& owner);
 BlockDevice* find_block_device(std::string_view name);  // null if there is none

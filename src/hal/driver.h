@@ -67,6 +67,12 @@ public:
     // or ports above 64 Ki), gone.
     const hal::PciFunction& pci() const { return pci_; }
     Result<hal::Window> bar(unsigned bar);
+    struct Bar {
+        uint64_t start = 0;
+        uint32_t bytes = 0;
+        bool ports = false, prefetchable = false;
+    };
+    Result<Bar> measure_bar(unsigned bar) const;  // errors: not_found, gone
     [[gnu::always_inline]] bool is_pci() const { return config_has_pci && pci_.present(); }
     // The frame buffer, if this is what the loader handed over; else null.
     const Framebuffer* framebuffer() const { return framebuffer_; }
@@ -99,17 +105,35 @@ public:
     const Driver* driver() const { return driver_; }
     const Match& match() const { return match_; }
     std::string_view locator() const { return locator_; }
+    // All nodes, in the order in which they were found: the numbers of the API.
+    static Device* by_number(int number);  // null: no more
+    int number() const;
+
+    // Takes it from its driver and makes it quiet: no DMA, no interrupts. What the driver has
+    // published goes: block devices stay listed, and fail with gone. Errors: busy (claimed
+    // already), unsupported (not a device of its own on a bus, or a bridge).
+    Result<void> claim();
+    void give_back();  // drivers are offered it anew
+    bool is_claimed() const { return claimed_; }
+    // The device whose driver is looking at it just now: what is published, and connected, is its.
+    static Device* attaching();
     std::string_view description() const { return description_; }
 
     // Offers a device to the drivers. found says what it is on its bus. Returns whether one took
     // it.
     static bool offer(Device& bus, const Device& found, std::span<const Driver* const> drivers);
+    // A device that no driver has taken: it can be seen, and claimed.
+    static void add_unconfigured(Device& bus, Device found, std::string_view description);
     static Device on_isa(const Match& match, std::string_view locator);
     static Device on_loader(const Framebuffer& framebuffer);
     static Device on_pci(const hal::PciFunction& function, unsigned irq, std::string_view locator);
     Device() = default;
 
 private:
+    bool attach_one_of(std::span<const Driver* const> drivers);
+    bool attach_by(const Driver& driver);
+    bool is_of_bus() const { return is_pci() || match_.port; }
+    void lose_children();
     void announce(std::string_view description);
     void set_name(std::string_view kind);
     void link(Device& parent);
@@ -119,10 +143,12 @@ private:
     Text<48> locator_;  // "dev 1 function 1", "port 0x3f8 irq 4"
     Text<160> description_;
     Device *parent_ = nullptr, *first_child_ = nullptr, *next_sibling_ = nullptr;
+    Device* next_found_ = nullptr;
     const Driver* driver_ = nullptr;
     Match match_ = {};
     hal::PciFunction pci_;
     const Framebuffer* framebuffer_ = nullptr;
     uint8_t irq_ = 0;
-    bool announced_ = false;
+    bool announced_ = false, claimed_ = false;
+    bool lost_ = false;  // its controller was claimed; it may come back
 };

@@ -4,6 +4,8 @@
 #pragma once
 #include "hal/result.h"
 
+class Device;
+
 namespace hal {
 
 using InterruptHandler = void (*)(void* context);
@@ -12,6 +14,7 @@ using InterruptHandler = void (*)(void* context);
 // Errors: invalid (no such line), no_memory (too many handlers).
 Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context);
 void disconnect_interrupt(InterruptHandler handler, void* context);  // if it is connected
+void disconnect_interrupts(const Device& device);  // those that its driver connected in attach()
 
 // What a device writes to memory, and where, to raise an interrupt without a line.
 struct Message {

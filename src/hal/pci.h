@@ -40,6 +40,11 @@ public:
 
     // The Command register's bits (6.2.2).
     static constexpr uint16_t io_space = 1, memory_space = 2, bus_master = 4;
+    void disable(uint16_t command_bits) const
+    {
+        auto command = read<uint16_t>(0x04);
+        write<uint16_t>(0x04, static_cast<uint16_t>(command & ~command_bits));
+    }
     void enable(uint16_t command_bits) const
     {
         write<uint16_t>(0x04, static_cast<uint16_t>(read<uint16_t>(0x04) | command_bits));

@@ -16,6 +16,11 @@ constexpr Duration operator""_s(unsigned long long n) { return {n * 1'000'000}; 
 
 std::uint64_t now_us();  // since boot; never goes backwards
 void pause();            // one step of a busy wait
+struct ClockSource {
+    const char* name;  // "tsc", "pit"
+    std::uint64_t hertz;
+};
+ClockSource clock_source();  // what now_us() reads at present
 
 // Holds interrupts off while it lives; restores what was.
 class InterruptsOff {

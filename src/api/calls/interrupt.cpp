@@ -2,11 +2,11 @@
 // Functions of the payload's that the kernel calls: for interrupts, at a time, when its code stops.
 #include <algorithm>
 #include "api/call.h"
-#include "api/claims.h"
 #include "arch/machine.h"
 #include "arch/trap.h"
 #include "bus/msi.h"
-#include "hal/irq.h"
+#include "debug/request.h"
+#include "hal/driver.h"
 #include "hal/time.h"
 
 namespace {
@@ -67,6 +67,8 @@ void end(Hook& hook)
         });
         if (last) msi::disable(*ended.device);
     }
+    if (ended.kind == Hook::Kind::on_break && !any(Hook::Kind::on_break))
+        debug::on_break_key = nullptr;
     if (ended.kind == Hook::Kind::timer && !any(Hook::Kind::timer)) {
         hal::disconnect_interrupt(on_tick, nullptr);
         clock::tick_every_ms(false);
@@ -124,6 +126,7 @@ bool ask_hooks(TrapFrame& trap, Hook::Kind kind)
 
 bool ask_for_exception(TrapFrame& frame) { return ask_hooks(frame, Hook::Kind::exception); }
 bool ask_for_break(TrapFrame& frame) { return ask_hooks(frame, Hook::Kind::on_break); }
+bool on_break_key(int) { return debug::request_payload_break(); }
 
 void end_all()
 {
@@ -167,8 +170,8 @@ int api_interrupt_line(uint32_t line, vesper_hook function, void* context)
 
 int api_interrupt_device(int number, uint32_t index, vesper_hook function, void* context)
 {
-    Device* device = claims::claimed(number);
-    if (!device || !function) return VESPER_INVALID;
+    Device* device = Device::by_number(number);
+    if (!device || !device->is_claimed() || !function) return VESPER_INVALID;
     Hook* hook = place(
         {.kind = Hook::Kind::message, .function = function, .context = context, .device = device});
     if (!hook) return VESPER_NO_MEMORY;
@@ -213,6 +216,7 @@ int api_interrupt_on_break(vesper_frame_hook function, void* context)
         place({.kind = Hook::Kind::on_break, .frame_function = function, .context = context});
     if (!hook) return VESPER_NO_MEMORY;
     payload_hooks.on_break = ask_for_break;
+    debug::on_break_key = on_break_key;
     return handle_of(hook);
 }
 

@@ -2,6 +2,14 @@
 // Rest, off, and again.
 #include "arch/power.h"
 #include "api/call.h"
+#include "hal/time.h"
 
 int api_power_reboot() { power::reset(); }
 int api_power_off() { return code(power::off()); }
+
+int api_power_idle()
+{
+    hal::InterruptsOff interrupts;
+    interrupts.halt();
+    return 0;
+}

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The time since boot, and of day.
 #include "hal/time.h"
+#include "debug/request.h"
+
+static constexpr uint64_t tick_us = 10'100;  // a halt lasts no longer
 #include "api/call.h"
 #include "hal/classes.h"
 
@@ -8,8 +11,8 @@ uint64_t api_time_ticks() { return hal::now_us(); }
 
 int api_time_sleep(uint64_t us)
 {
-    hal::sleep({us});
-    return 0;
+    uint64_t now = hal::now_us();
+    return api_time_sleep_until(us > ~0ull - now ? ~0ull : now + us);
 }
 
 int api_time_date(vesper_date* date)
@@ -20,5 +23,29 @@ int api_time_date(vesper_date* date)
     if (!now) return code(now.error());
     const CalendarTime& t = now.value();
     *date = {t.year, t.month, t.day, t.hour, t.minute, t.second, t.unix_seconds()};
+    return 0;
+}
+
+int api_time_sleep_until(uint64_t end)
+{
+    for (;;) {
+        debug::stop_point();
+        if (debug::payload_break_is_wanted()) return VESPER_INTERRUPTED;
+        uint64_t now = hal::now_us();
+        if (now >= end) return 0;
+        if (end - now <= tick_us) {
+            hal::sleep({end - now});
+            return 0;
+        }
+        hal::InterruptsOff interrupts;
+        interrupts.halt();
+    }
+}
+
+int api_time_clock(vesper_clock* clock)
+{
+    hal::ClockSource source = hal::clock_source();
+    copy_text(clock->name, source.name);
+    clock->hertz = source.hertz;
     return 0;
 }

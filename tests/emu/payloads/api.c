@@ -426,7 +426,7 @@ static void check_file(void)
     v->file->close(root);
     int opened = 0, last;
     while ((last = v->file->open("/kexec")) >= 0) ++opened;
-    check("32 files can be open", opened == 32 && last == VESPER_NO_MEMORY);
+    check("64 files can be open", opened == 64 && last == VESPER_NO_MEMORY);
     while (opened) v->file->close(--opened);
 }
 
