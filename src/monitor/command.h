@@ -95,7 +95,5 @@ Result<void> cat(Call& call);
 Result<void> load(Call& call);
 Result<void> run(Call& call);
 Result<void> go(Call& call);
-Result<void> regs(Call& call);  // registers.cpp
-Result<void> bt(Call& call);
 
 }  // namespace monitor

@@ -61,10 +61,6 @@ constexpr Command commands[] = {
     {"load", "PATH [ARGS...]", "load a payload, and do not call it", load, "go calls it.", false,
      true},
     {"go", "", "let what stands still go on", go, "Or call what load has loaded."},
-    {"regs", "[NAME=VALUE...]", "the registers of what stands still", regs,
-     "Or of the last fault. With NAME=VALUE they are changed: regs eax=5 eip=0xc0430010"},
-    {"bt", "", "the calls that led there", bt,
-     "What stands still, or the last fault, is at the top."},
     {"reboot", "", "start the machine anew", reboot, "Nothing has to be written first."},
     {"off", "", "switch the machine off", off, "ACPI does it, where there is such a thing."},
 };
