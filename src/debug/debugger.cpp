@@ -64,7 +64,9 @@ Result<void> regs(Call& call)
 Result<void> bt(Call& call)
 {
     TRY(call.end());
-    debug::report_backtrace(*TRY(frame_to_show(call)));
+    if (!debug::stopped_frame() && debug::frame_to_show())
+        return call.fail(Error::not_found, "its stack is no more; dmesg has the report of it");
+    debug::report_backtrace(*TRY(stopped_frame(call)));
     return {};
 }
 
@@ -162,7 +164,7 @@ constexpr monitor::Command commands[] = {
     {"regs", "[NAME=VALUE...]", "the registers of what stands still", regs,
      "Or of the last fault. With NAME=VALUE they are changed: regs eax=5 eip=0xc0430010"},
     {"bt", "", "the calls that led there", bt,
-     "There: where something stands still, or the last fault was."},
+     "There: where something stands still."},
     {"step", "[N]", "execute one instruction, or N", step,
      "A call of the API is one. What stands still then does so again."},
     {"break", "[ADDRESS [x|w|rw [BYTES]]]", "stop there; or list where", break_command,

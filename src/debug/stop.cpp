@@ -27,6 +27,7 @@ constinit TrapFrame* present = nullptr;     // of what stands still
 constinit const void* call_then = nullptr;  // the innermost call when it stopped
 constinit bool go_on = false;
 constinit uint32_t steps = 0;  // still to be made before it stops again
+constinit uint32_t stepped_from = 0;
 constinit TrapFrame last_fault = {};
 
 void report_stop(const TrapFrame& frame, Reason reason)
@@ -53,6 +54,21 @@ bool ask_tools(TrapFrame& frame, Reason reason)
     return false;
 }
 
+void begin_step(TrapFrame& frame)
+{
+    stepped_from = frame.eip;
+    frame.eflags |= trap_flag;
+}
+
+// A `pushf` has also pushed that it was stepped.
+void hide_step(const TrapFrame& frame)
+{
+    constexpr uint8_t pushf = 0x9c;
+    if (!paging::readable(stepped_from, 1) || !paging::readable(frame.esp, 4)) return;
+    if (*reinterpret_cast<const uint8_t*>(stepped_from) == pushf)
+        *reinterpret_cast<uint32_t*>(frame.esp) &= ~trap_flag;
+}
+
 // Whether a stop is but a part of step(N): then it goes on without a word.
 bool steps_on(TrapFrame& frame, Reason& reason)
 {
@@ -63,12 +79,13 @@ bool steps_on(TrapFrame& frame, Reason& reason)
         steps = 0;
         return false;
     }
+    hide_step(frame);
     if (trap::in_kernel_code(frame.eip)) {  // a call of the API is one instruction
         break_wanted = a_step_out;
         return true;
     }
     if (--steps == 0) return false;
-    frame.eflags |= trap_flag;
+    begin_step(frame);
     return true;
 }
 
@@ -104,11 +121,11 @@ void stop(TrapFrame& frame, Reason reason)
     bool is_payloads = reason == Reason::fault && trap::in_payload() && !present;
     if (is_payloads && payload_hooks.exception && payload_hooks.exception(frame)) return;
     if (present && reason != Reason::fault) return;  // the monitor itself, in the code of drivers
+    frame.eflags &= ~trap_flag;
     bool stays = steps_on(frame, reason);
     if (!stays) {
         if (present) give_up(frame);  // a fault of the monitor's command, or of a tool's
         bool of_kernel = reason == Reason::fault && !trap::in_payload();
-        frame.eflags &= ~trap_flag;
         if (reason == Reason::fault) last_fault = frame;
         present = &frame;
         call_then = trap::present_call();
@@ -178,7 +195,7 @@ bool going() { return go_on; }
 void step(uint32_t count)
 {
     steps = count;
-    present->eflags |= trap_flag;
+    begin_step(*present);
     go_on = true;
 }
 
