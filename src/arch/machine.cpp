@@ -108,15 +108,21 @@ Result<void> init(BootInfo& info)
     return {};
 }
 
+void reclaim_interrupts()
+{
+    interrupt_depth = 0;
+    pic::remask();
+    if (config_has_pci) apic::restart();
+}
+
 void reclaim()
 {
     cpu::disable_interrupts();
-    api_depth = interrupt_depth = 0;
+    api_depth = 0;
     break_wanted = 0;
     if (!cpu::own_tables()) cpu::load_own_tables();
     asm volatile("clts");
-    pic::remask();
-    if (config_has_pci) apic::restart();
+    reclaim_interrupts();
     clock::restart();
     cpu::enable_interrupts();
 }

@@ -14,6 +14,8 @@ Result<void> init(BootInfo& info);
 // Takes the machine back after a payload: its own tables, interrupt controller and clock may be
 // gone.
 void reclaim();
+// The interrupt controllers only, after a handler that was left behind.
+void reclaim_interrupts();
 
 // The payload's memory: from KEXECADDR to this address, contiguous in physical memory.
 uint32_t arena_end();

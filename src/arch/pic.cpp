@@ -79,7 +79,9 @@ void remask() { init(); }
 LineState state_of(unsigned line)
 {
     unsigned handlers = 0;
-    for (unsigned i = 0; i < connection_count; ++i) handlers += connections[i].line == line;
+    for (unsigned i = 0; i < connection_count; ++i) {
+        handlers += connections[i].handler && connections[i].line == line;
+    }
     return {counts[line], handlers};
 }
 

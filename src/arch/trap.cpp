@@ -58,8 +58,7 @@ bool call(uint32_t stack_top, uint32_t (*function)(void*), void* argument, uint3
     if (!debug::stopped_frame()) {
         machine::reclaim();
     } else if (!returned) {  // what stands still keeps its own tables and timer
-        interrupt_depth = 0;
-        pic::remask();
+        machine::reclaim_interrupts();
         if (interrupts) cpu::enable_interrupts();
     }
     return returned;

@@ -163,8 +163,7 @@ Result<void> irq(Call& call)
 constexpr monitor::Command commands[] = {
     {"regs", "[NAME=VALUE...]", "the registers of what stands still", regs,
      "Or of the last fault. With NAME=VALUE they are changed: regs eax=5 eip=0xc0430010"},
-    {"bt", "", "the calls that led there", bt,
-     "There: where something stands still."},
+    {"bt", "", "the calls that led there", bt, "There: where something stands still."},
     {"step", "[N]", "execute one instruction, or N", step,
      "A call of the API is one. What stands still then does so again."},
     {"break", "[ADDRESS [x|w|rw [BYTES]]]", "stop there; or list where", break_command,
