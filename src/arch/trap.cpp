@@ -35,10 +35,10 @@ debug::Reason reason_of(const TrapFrame& frame)
 {
     using debug::Reason;
     constexpr uint32_t trap_flag = 1 << 8;
-    debug::forget_hits();
+    if (debug::debugging) debug::forget_hits();
     switch (frame.vector) {
     case debug_exception:
-        if (debug::take_hits()) return Reason::breakpoint;
+        if (debug::debugging && debug::take_hits()) return Reason::breakpoint;
         return frame.eflags & trap_flag ? Reason::step : Reason::breakpoint;
     case breakpoint: return Reason::breakpoint;
     case request_vector: return Reason::request;

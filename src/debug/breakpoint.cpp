@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "debug/breakpoint.h"
 #include "arch/cpu.h"
+#include "debug/report.h"
 #include "debug/stop.h"
 
 namespace debug {
+
+constinit bool debugging = false;
 
 namespace {
 
 constinit Breakpoint table[breakpoints] = {};
 constinit int last_hit = -1;
-constinit bool in_use = false;  // the registers are not touched before somebody wants them
 
 uint32_t control()
 {
@@ -32,7 +34,7 @@ Result<int> set_breakpoint(uint32_t address, Access access, unsigned bytes)
     for (int i = 0; i < breakpoints; ++i) {
         if (table[i].bytes) continue;
         table[i] = {address, access, static_cast<uint8_t>(bytes)};
-        in_use = true;
+        debugging = true;
         if (!stopped_frame()) arm_breakpoints();
         return i;
     }
@@ -55,6 +57,19 @@ const Breakpoint* breakpoint(int number)
 int hit_breakpoint() { return last_hit; }
 void forget_hits() { last_hit = -1; }
 
+bool report_hit(const TrapFrame& frame)
+{
+    const Breakpoint* b = breakpoint(last_hit);
+    if (!b) return false;
+    Text<64> what;
+    what.print("breakpoint {}", last_hit);
+    if (b->access != Access::execute)
+        what.print(" (0x{08x} was {})", b->address,
+                   b->access == Access::write ? "written" : "accessed");
+    report_place(what, frame);
+    return true;
+}
+
 bool take_hits()
 {
     uint32_t dr6 = cpu::read_dr6();
@@ -65,14 +80,10 @@ bool take_hits()
     return last_hit >= 0;
 }
 
-void disarm_breakpoints()
-{
-    if (in_use) cpu::write_dr<7>(0x400);
-}
+void disarm_breakpoints() { cpu::write_dr<7>(0x400); }
 
 void arm_breakpoints()
 {
-    if (!in_use) return;
     cpu::write_dr<0>(table[0].address);
     cpu::write_dr<1>(table[1].address);
     cpu::write_dr<2>(table[2].address);

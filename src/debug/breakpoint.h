@@ -27,6 +27,13 @@ const Breakpoint* breakpoint(int number);  // null if there is none
 // Which one stopped execution last; -1: none did, it was an `int3`, a step, a fault.
 int hit_breakpoint();
 
+// Reports which one, if one did.
+bool report_hit(const TrapFrame& frame);
+
+// A breakpoint or a step has been asked for: before that the registers are not touched. A kernel
+// in which nobody asks does not have the code: the linker sees that this stays false.
+extern bool debugging;
+
 // ---- for debug::stop()
 // Takes over what the CPU says of a debug exception (DR6). True: it was one of ours.
 bool take_hits();

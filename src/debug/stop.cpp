@@ -34,16 +34,11 @@ void report_stop(const TrapFrame& frame, Reason reason)
 {
     console::begin_anew();
     if (reason == Reason::fault) return report(frame);
-    Text<64> what(reason == Reason::step      ? "step"
-                  : reason == Reason::request ? "stopped"
-                                              : "breakpoint");
-    if (const Breakpoint* b = breakpoint(hit_breakpoint())) {
-        what.print(" {}", hit_breakpoint());
-        if (b->access != Access::execute)
-            what.print(" (0x{08x} was {})", b->address,
-                       b->access == Access::write ? "written" : "accessed");
-    }
-    report_place(what, frame);
+    if (debugging && report_hit(frame)) return;
+    report_place(reason == Reason::step      ? "step"
+                 : reason == Reason::request ? "stopped"
+                                             : "breakpoint",
+                 frame);
 }
 
 bool ask_tools(TrapFrame& frame, Reason reason)
@@ -72,18 +67,13 @@ void hide_step(const TrapFrame& frame)
 // Whether a stop is but a part of step(N): then it goes on without a word.
 bool steps_on(TrapFrame& frame, Reason& reason)
 {
-    bool stepped_out = reason == Reason::request && break_wanted == a_step_out;
-    if (stepped_out) reason = Reason::step;
-    break_wanted = nothing;
+    if (reason == Reason::request && break_wanted == a_step_out) reason = Reason::step;
     if (reason != Reason::step || !steps) {
         steps = 0;
         return false;
     }
     hide_step(frame);
-    if (trap::in_kernel_code(frame.eip)) {  // a call of the API is one instruction
-        break_wanted = a_step_out;
-        return true;
-    }
+    if (trap::in_kernel_code(frame.eip)) return true;
     if (--steps == 0) return false;
     begin_step(frame);
     return true;
@@ -122,21 +112,23 @@ void stop(TrapFrame& frame, Reason reason)
     if (is_payloads && payload_hooks.exception && payload_hooks.exception(frame)) return;
     if (present && reason != Reason::fault) return;  // the monitor itself, in the code of drivers
     frame.eflags &= ~trap_flag;
-    bool stays = steps_on(frame, reason);
+    bool stays = debugging && steps_on(frame, reason);
+    // A call of the API is one step: it ends with the call.
+    break_wanted = stays && trap::in_kernel_code(frame.eip) ? a_step_out : nothing;
     if (!stays) {
         if (present) give_up(frame);  // a fault of the monitor's command, or of a tool's
         bool of_kernel = reason == Reason::fault && !trap::in_payload();
         if (reason == Reason::fault) last_fault = frame;
         present = &frame;
         call_then = trap::present_call();
-        disarm_breakpoints();
+        if (debugging) disarm_breakpoints();
         if (!ask_tools(frame, reason)) {
             if (of_kernel) give_up(frame);
             stand_still(frame, reason);
         }
         present = nullptr;
     }
-    arm_breakpoints(frame);
+    if (debugging) arm_breakpoints(frame);
 }
 
 void give_up(const TrapFrame& frame)
@@ -151,7 +143,10 @@ void give_up(const TrapFrame& frame)
         hal::log("Nothing can go on from here. Please restart the machine.");
         cpu::stop();
     }
-    if (trap::present_call() == call_then) present = nullptr;  // not a command's own fault
+    if (trap::present_call() == call_then) {  // not a command's own fault
+        present = nullptr;
+        if (debugging) arm_breakpoints();
+    }
     trap::leave();
 }
 
@@ -195,6 +190,7 @@ bool going() { return go_on; }
 void step(uint32_t count)
 {
     steps = count;
+    debugging = true;
     begin_step(*present);
     go_on = true;
 }
@@ -204,8 +200,10 @@ bool can_abandon() { return present && call_then; }
 void abandon()
 {
     present = nullptr;
-    steps = 0;
-    arm_breakpoints();
+    if (debugging) {
+        steps = 0;
+        arm_breakpoints();
+    }
     trap::leave_payload();
 }
 

@@ -124,8 +124,7 @@ Result<void> go(Call& call)
         call_payload();
     else if (debug::frame_to_show())
         return call.fail(Error::invalid,
-                         "nothing stands still; what faulted or was given up cannot go on, but "
-                         "run calls it anew");
+                         "nothing stands still; a fault in the kernel ends the payload");
     else
         return call.fail(Error::invalid, "nothing stands still");
     return {};
