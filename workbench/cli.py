@@ -30,7 +30,8 @@ HELP = """\
         --timeout S         give up after so many seconds; default 60 without a terminal
         --display DISPLAY   the screen: none (default), gtk: in a window, curses: in this terminal
         --screenshot PNG    writes the screen to a file at the end
-      The terminal is the serial port; Control-A X leaves. Without a terminal it ends with:
+      The terminal is the serial port; Control-A X leaves, Control-A B is a
+      break, which stops the payload. Without a terminal it ends with:
         0  the machine was switched off             3    the machine restarted (or crashed)
         4  the payload returned or failed: the      124  the time was up
            monitor waits for an operator            1    something else is wrong; it says what

@@ -209,6 +209,10 @@ class Emulator(SerialLine):
         """Sends to the serial port. QEMU holds back what the port's FIFO cannot take yet."""
         self.serial.sendall(data)
 
+    def send_break(self) -> None:
+        """The break condition on the serial port: the payload stops, and the monitor opens."""
+        self.qmp("chardev-send-break", id="serial")
+
     def screenshot(self, path: Path) -> None:
         kind = "png" if path.suffix.lower() == ".png" else "ppm"
         self.qmp("screendump", filename=os.path.abspath(path), format=kind)

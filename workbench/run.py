@@ -171,8 +171,8 @@ class Session:
                 return RETURNED
 
     def attended(self) -> int:
-        """With a terminal: what is typed goes to the serial port, until Control-A X."""
-        say("This terminal is the machine's serial port. Control-A X leaves.")
+        """With a terminal: what is typed goes to the serial port, until Control-A X. Control-A B: a break."""
+        say("This terminal is the machine's serial port. Control-A X leaves, Control-A B breaks.")
         saved = termios.tcgetattr(0)
         raw = termios.tcgetattr(0)
         raw[0] &= ~(termios.ICRNL | termios.INLCR | termios.IXON | termios.ISTRIP)
@@ -189,8 +189,11 @@ class Session:
                         if byte == LEAVE and not prefix:
                             prefix = True
                             continue
+                        if prefix and byte in b"bB":
+                            self.emulator.send_break()
+                        else:
+                            self.emulator.send(byte)
                         prefix = False
-                        self.emulator.send(byte)
                 self.show()
             self.show()
             return code

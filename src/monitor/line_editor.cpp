@@ -11,12 +11,14 @@ static constexpr int control(char letter) { return letter - '@'; }
 std::string_view LineEditor::read(std::string_view prompt)
 {
     console::write(prompt);
-    length_ = cursor_ = first_ = shown_ = column_ = age_ = 0;
+    begin();
     while (take(console::wait_key())) {}
     console::write("\n");
     remember();
     return {line_, length_};
 }
+
+void LineEditor::begin() { length_ = cursor_ = first_ = shown_ = column_ = age_ = 0; }
 
 bool LineEditor::take(int key)
 {

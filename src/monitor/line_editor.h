@@ -15,6 +15,8 @@ class LineEditor {
 public:
     // What has been typed, up to Enter; valid until the next call.
     std::string_view read(std::string_view prompt);
+    // An empty line again: where a read() was interrupted by another one.
+    void begin();
 
 private:
     static constexpr size_t capacity = 256, columns = 70, remembered = 8;

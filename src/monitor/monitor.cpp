@@ -172,6 +172,7 @@ void run()
 void stand_still()
 {
     while (!debug::going()) take_command();
+    editor.begin();
 }
 
 }  // namespace monitor

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Execution stops (a fault, a request, a breakpoint, a step), is looked at, and goes on."""
 import re
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from machine import PROMPT, Machine
-from workbench import payload
+from workbench import build, payload
 
 pytestmark = pytest.mark.xdist_group("stop")  # they share a machine
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -35,7 +36,7 @@ def by_keyboard(machine: Machine) -> None:
 
 
 def by_serial_line(machine: Machine) -> None:
-    machine.qmp("chardev-send-break", id="serial")
+    machine.send_break()
 
 
 both = pytest.mark.parametrize("request_stop", [by_keyboard, by_serial_line])
@@ -289,3 +290,35 @@ def test_irq(monitor):
     after = counts()
     assert after["the clock"] - before["the clock"] > 20
     assert after["com0"] > 0 and after["pckbd0"] > 0
+
+
+# ---- what the kernel itself does ----
+
+def kernel_address(name: str) -> int:
+    """Where a function of the kernel that runs is."""
+    symbols = subprocess.run(["nm", "-C", build.kernel("GENERIC").with_suffix(".debug")],
+                             capture_output=True, text=True, check=True).stdout
+    return int(re.search(rf"^(\w+) \w {re.escape(name)}$", symbols, re.M)[1], 16)
+
+
+def test_a_breakpoint_in_the_kernel(monitor):
+    clear_all(monitor)
+    assert monitor.ask(f"break {kernel_address('api_time_sleep'):#x}").startswith("0: 0xc01")
+    begin(monitor, "run /sleep")
+    monitor.see(r"\*\*\* breakpoint 0 at 0xc01\w{5} .*" + PROMPT.decode())
+    assert "(/kexec + 0x" in monitor.ask("bt")
+    assert monitor.ask("ls /return").endswith("return")
+    clear_all(monitor)
+    assert 50_000 <= int(re.search(r"returned (\d+)", monitor.ask("go"))[1])
+
+
+def test_one_in_an_interrupt_handler_while_nothing_runs(monitor):
+    clear_all(monitor)
+    monitor.type(f"break {kernel_address('handle_interrupt'):#x}\n")
+    monitor.see(r"\*\*\* breakpoint 0 at 0xc01\w{5} .*" + PROMPT.decode())
+    assert monitor.ask("run /return") == "run: not while the kernel itself stands still"
+    assert "*** page fault" in monitor.ask("poke 0 1")
+    assert monitor.ask("break clear 0") == ""
+    monitor.type("go\n")
+    time.sleep(0.1)
+    assert monitor.ask("run /return").endswith("the payload returned 42 (0x2a)")

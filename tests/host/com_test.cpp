@@ -176,10 +176,23 @@ TEST_F(Com, DropsBytesWithLineErrors)
     EXPECT_EQ(keys("y"), Keys{'y'});
 }
 
+TEST_F(Com, TellsABreakOfTheLine)
+{
+    attach();
+    chip.errors = 0x08;  // a framing error
+    EXPECT_EQ(keys("x"), Keys{});
+    EXPECT_EQ(machine.breaks, 0);
+    chip.errors = 0x18;
+    chip.from_line.push_back(0);
+    machine.interrupt(4);
+    EXPECT_EQ(machine.breaks, 1);
+    EXPECT_EQ(machine.keys, Keys{});
+}
+
 TEST_F(Com, TakesKeysByInterrupt)
 {
     attach();
-    EXPECT_EQ(chip.interrupts, 1);
+    EXPECT_EQ(chip.interrupts, 5);  // also for a break
     for (int i = 0; i < 100; ++i) chip.from_line.push_back(uint8_t('0' + i % 10));
     machine.interrupt(4);
     machine.interrupt(4);
@@ -285,7 +298,7 @@ TEST_F(Com, TracesInTheDataSheetsWords)
     machine.ports(0x3f8, 8, chip);
     ASSERT_TRUE(machine.attach(com));
     EXPECT_EQ(machine.trace.at(1), "com0 write Scratch 85");
-    EXPECT_EQ(std::ranges::count(machine.trace, "com0 write InterruptEnable 1"), 1);
+    EXPECT_EQ(std::ranges::count(machine.trace, "com0 write InterruptEnable 5"), 1);
 }
 
 // ---- port E9h

@@ -174,6 +174,17 @@ TEST_F(Pckbd, AppliesModifiers)
     EXPECT_EQ(keys({0x2a, 0x36, 0xaa, 0x1e, 0xb6, 0x1e}), (Keys{'A', 'a'}));  // both shifts
 }
 
+TEST_F(Pckbd, TellsControlAltEscape)
+{
+    attach();
+    EXPECT_EQ(keys({0x1d, 0x01, 0x81, 0x38, 0x9d, 0x01, 0x81, 0xb8}),
+              (Keys{27, 27 | VESPER_KEY_ALT}));
+    EXPECT_EQ(machine.breaks, 0);
+    EXPECT_EQ(keys({0x1d, 0x38, 0x01, 0x81, 0xb8, 0x9d}), Keys{});
+    EXPECT_EQ(machine.breaks, 1);
+    EXPECT_EQ(keys({0x1e}), Keys{'a'});
+}
+
 TEST_F(Pckbd, LocksAndShowsIt)
 {
     attach();
