@@ -98,6 +98,13 @@ def test_a_terminal_is_the_serial_port():
     terminal.see(b"key 0000000d")
     terminal.type(b"\x01\x01")
     terminal.see(b"key 00000001")
+    terminal.type(b"\x01b")  # a break
+    terminal.see(b"*** stopped at")
+    terminal.see(b"vesper> ")
+    terminal.type(b"go\r")
+    time.sleep(0.2)
+    terminal.type(b"k")
+    terminal.see(b"key 0000006b")
     terminal.type(b"\x01x")
     assert terminal.exit_code() == 0
 
