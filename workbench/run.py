@@ -171,7 +171,7 @@ class Session:
                 return RETURNED
 
     def attended(self) -> int:
-        """With a terminal: what is typed goes to the serial port, until Control-A X. Control-A B: a break."""
+        """With a terminal: what is typed goes to the serial port, until Control-A X."""
         say("This terminal is the machine's serial port. Control-A X leaves, Control-A B breaks.")
         saved = termios.tcgetattr(0)
         raw = termios.tcgetattr(0)
