@@ -6,6 +6,7 @@
 #include "arch/paging.h"
 #include "hal/dma.h"
 #include "hal/log.h"
+#include "lib/heap.h"
 
 namespace heap {
 
@@ -116,6 +117,11 @@ void release(void* memory)
 Usage usage() { return counters; }
 
 }  // namespace heap
+
+KernelMemory kernel_memory()
+{
+    return {heap::counters.total, heap::counters.total - heap::counters.used};
+}
 
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return heap::allocate(bytes); }
 void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return heap::allocate(bytes); }

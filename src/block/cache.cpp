@@ -127,44 +127,28 @@ uint8_t BlockCache::filled(size_t within, size_t bytes) const
     return end > first ? static_cast<uint8_t>((1u << end) - (1u << first)) : uint8_t{0};
 }
 
-BlockCache::Overlap BlockCache::overlap(const Line& line, uint64_t first, uint32_t count) const
+void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* data)
 {
-    if (line.number == no_line) return {};
-    uint64_t start = device_.whole ? device_.first_block * device_.block_bytes : 0;
-    uint64_t line_start = start + line.number * line_bytes;
-    uint64_t blocks_start = first * device_.block_bytes;
-    uint64_t from = std::max(line_start, blocks_start);
-    uint64_t to = std::min(line_start + length_of(line.number),
-                           blocks_start + uint64_t{count} * device_.block_bytes);
-    if (from >= to) return {};
-    return {static_cast<size_t>(from - line_start), static_cast<size_t>(from - blocks_start),
-            static_cast<size_t>(to - from)};
-}
-
-void BlockCache::patch(uint64_t first, uint32_t count, std::byte* into)
-{
-    for (size_t i = 0; i < line_count_; ++i) {
-        if (!lines_[i].dirty) continue;
-        Overlap both = overlap(lines_[i], first, count);
-        for (size_t at = 0; at < both.bytes; at += device_.block_bytes) {
-            if (lines_[i].missing & touched(both.in_line + at, 1)) continue;
-            memcpy(into + both.in_blocks + at, lines_[i].data + both.in_line + at,
-                   device_.block_bytes);
-        }
-    }
-}
-
-void BlockCache::update(uint64_t first, uint32_t count, const std::byte* from)
-{
+    size_t block_bytes = device_.block_bytes;
+    uint64_t start = device_.whole ? device_.first_block : 0;
     for (size_t i = 0; i < line_count_; ++i) {
         Line& line = lines_[i];
-        Overlap both = overlap(line, first, count);
-        if (both.bytes == 0) continue;
-        if (from) {
-            memmove(line.data + both.in_line, from + both.in_blocks, both.bytes);  // may be itself
-            line.missing &= static_cast<uint8_t>(~touched(both.in_line, both.bytes));
-        } else if (!line.dirty) {
-            line.number = no_line;
+        if (line.number == no_line || !(written || line.dirty)) continue;
+        uint64_t index = start + line.number * (line_bytes / block_bytes) - first;  // in `data`
+        std::byte* copy = line.data;
+        std::byte* end = copy + length_of(line.number);
+        for (uint8_t bit = 1; copy < end; copy += block_bytes, ++index, bit <<= 1) {
+            if (index >= count) continue;
+            std::byte* block = data + static_cast<size_t>(index) * block_bytes;
+            if (!written) {
+                if (!(line.missing & bit)) memcpy(block, copy, block_bytes);
+            } else if (data) {
+                memmove(copy, block, block_bytes);  // perhaps onto itself
+                line.missing &= static_cast<uint8_t>(~bit);
+            } else if (!line.dirty) {
+                line.number = no_line;
+                break;
+            }
         }
     }
 }

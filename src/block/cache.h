@@ -48,9 +48,6 @@ private:
         std::byte* data = nullptr;
     };
     static constexpr uint64_t no_line = ~0ull;
-    struct Overlap {  // what a line and some blocks of the disk have in common
-        size_t in_line, in_blocks, bytes;
-    };
 
     explicit BlockCache(BlockDevice& device);
     Line* find(uint64_t number);
@@ -59,12 +56,10 @@ private:
     Result<void> complete(Line& line, size_t within, size_t bytes);
     Result<void> write_back(Line& line);
     Result<void> load(uint64_t number, size_t lines, std::byte* into);
-    Overlap overlap(const Line& line, uint64_t first, uint32_t count) const;
     // The blocks of a line that these bytes touch, or fill, as bits.
     uint8_t touched(size_t within, size_t bytes) const;
     uint8_t filled(size_t within, size_t bytes) const;
-    void patch(uint64_t first, uint32_t count, std::byte* into) override;
-    void update(uint64_t first, uint32_t count, const std::byte* from) override;
+    void agree(bool written, uint64_t first, uint32_t count, std::byte* data) override;
     size_t length_of(uint64_t number) const;  // the device's last line may be short
 
     BlockDevice& device_;

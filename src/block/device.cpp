@@ -36,13 +36,10 @@ Result<void> BlockDevice::ended(Operation operation, uint64_t first, uint32_t co
                                 std::byte* data, Result<void> result)
 {
     if (result.error() == Error::gone) gone = true;
-    for (BlockCopies* c = copies; c && operation != Operation::flush; c = c->next) {
-        if (operation == Operation::read) {
-            if (result) c->patch(first, count, data);
-        } else {
-            c->update(first, count, operation == Operation::write && result ? data : nullptr);
-        }
-    }
+    bool reads = operation == Operation::read;
+    if (operation == Operation::flush || (reads && !result)) return result;
+    std::byte* holds = operation == Operation::discard || !result ? nullptr : data;
+    for (BlockCopies* c = copies; c; c = c->next) c->agree(!reads, first, count, holds);
     return result;
 }
 

@@ -232,6 +232,7 @@ public:
         : Geometry(geometry), volume(volume), scratch_(std::move(scratch))
     {
     }
+    ~Ext2() override;
     fs::Node& root() override;
     Result<void> sync() override { return volume.sync(); }
     Result<uint64_t> free_bytes() override { return free; }
@@ -402,6 +403,13 @@ Error Ext2Node::report(std::string_view format, std::span<const FormatArgument> 
                      fs_.type, id, what);
 }
 
+Ext2::~Ext2()
+{
+    for (Ext2Node* node : nodes_) {
+        while (node) delete std::exchange(node, node->next);
+    }
+}
+
 fs::Node& Ext2::root() { return *root_; }
 
 Result<Ext2Node*> Ext2::node(uint32_t number)
@@ -425,7 +433,6 @@ Result<void> Ext2::load_root()
 {
     root_ = TRY(node(Inode::root));
     if (root_->type == NodeType::directory) return {};
-    delete root_;  // the volume goes with it
     return hal::fail(Error::corrupt, "{}: {}: the root is not a directory",
                      volume.device().name.view(), type);
 }

@@ -234,7 +234,7 @@ struct Found;
 class Volume final : public FileSystem {
 public:
     Volume(BlockCache& cache, const Geometry& geometry) : geometry(geometry), cache_(cache) {}
-    ~Volume();
+    ~Volume() override;
     Result<void> start(const ExtendedBoot& boot);
 
     Node& root() override;
@@ -508,7 +508,14 @@ Result<size_t> FatNode::read(uint64_t offset, std::span<std::byte> into)
 
 // ---- the volume, again
 
-Volume::~Volume() { delete root_; }
+Volume::~Volume()
+{
+    for (FatNode* node : buckets_) {
+        while (node) delete std::exchange(node, node->next);
+    }
+    delete root_;
+}
+
 Node& Volume::root() { return *root_; }
 
 Result<void> Volume::start(const ExtendedBoot& boot)

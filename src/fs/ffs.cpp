@@ -161,6 +161,12 @@ private:
 class Volume final : public fs::FileSystem {
 public:
     explicit Volume(BlockCache& cache) : cache(cache) {}
+    ~Volume() override
+    {
+        for (Inode* node : nodes_) {
+            while (node) delete std::exchange(node, node->next);
+        }
+    }
     Result<void> open(const SuperBlock& super);
     fs::Node& root() override { return *root_; }
     Result<void> sync() override { return cache.sync(); }

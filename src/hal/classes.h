@@ -33,10 +33,9 @@ struct BlockRequest {
 // disk.
 class BlockCopies {
 public:
-    // `into` has been read: what is newer than the medium goes there.
-    virtual void patch(uint64_t first, uint32_t count, std::byte* into) = 0;
-    // These blocks have been written; null: their content is not known any more.
-    virtual void update(uint64_t first, uint32_t count, const std::byte* from) = 0;
+    // These blocks have been read into `data`: what is newer than the medium goes there. Or they
+    // have been written, and hold `data`; null: nobody knows what they hold.
+    virtual void agree(bool written, uint64_t first, uint32_t count, std::byte* data) = 0;
 
     BlockCopies* next = nullptr;
 

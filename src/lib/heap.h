@@ -7,6 +7,11 @@
 #include <utility>
 #include "hal/result.h"
 
+struct KernelMemory {
+    size_t total, free;  // bytes
+};
+KernelMemory kernel_memory();
+
 // A new T, never freed unless the caller deletes it. Errors: no_memory.
 template <class T, class... Args> Result<T*> make(Args&&... args)
 {

@@ -2,7 +2,7 @@
 // FFS against images of both versions and all block sizes, and against damaged ones.
 #include <map>
 #include <random>
-#include "fs/fs.h"
+#include "fs/volumes.h"
 #include "images.h"
 #include "lib/bytes.h"
 
@@ -432,7 +432,7 @@ TEST(FfsMount, MountsByTheConfiguration)
     ImageDevice disk = ImageDevice::load("ffs2_8192.img");
     auto volume = fs::mount(disk);
     ASSERT_TRUE(volume);
-    EXPECT_STREQ(volume.value()->type, "ffs2");
+    EXPECT_STREQ(volume.value()->file_system->type, "ffs2");
 }
 
 TEST(FfsMount, WorksWithLargeSectors)
@@ -441,7 +441,7 @@ TEST(FfsMount, WorksWithLargeSectors)
     ImageDevice disk = ImageDevice::load("ffs2_4096.img", 4096);
     auto volume = fs::mount(disk);
     ASSERT_TRUE(volume);
-    fs::Node* odd = fs::look_up(*volume.value(), "odd").value();
+    fs::Node* odd = fs::look_up(*volume.value()->file_system, "odd").value();
     Bytes bytes(5000);
     EXPECT_EQ(odd->read(0, bytes).value(), 5000u);
     EXPECT_TRUE(bytes == expected_content("odd", 5000));

@@ -3,7 +3,7 @@
 #include <deque>
 #include <map>
 #include "fakes/machine.h"
-#include "fs/fs.h"
+#include "fs/volumes.h"
 #include "images.h"
 
 namespace {

@@ -3,9 +3,11 @@
 // always allocates with std::nothrow: what it allocated while a FakeHeap lives is freed when that
 // ends, so that a fuzzer can mount a million volumes; and an allocation can be made to fail.
 #include "fakes/heap.h"
+#include <malloc.h>
 #include <cstdlib>
 #include <new>
 #include <unordered_set>
+#include "lib/heap.h"
 
 namespace {
 
@@ -23,13 +25,17 @@ Set* recorded = nullptr;
 void* record(size_t bytes)
 {
     if (FakeHeap::fail_after >= 0 && FakeHeap::fail_after-- == 0) return nullptr;
+    if (recorded && bytes > FakeHeap::total - FakeHeap::used) return nullptr;
     void* p = malloc(bytes);
-    if (recorded && p) recorded->insert(p);
+    if (recorded && p) {
+        recorded->insert(p);
+        FakeHeap::used += malloc_usable_size(p);
+    }
     return p;
 }
 void forget(void* p)
 {
-    if (recorded) recorded->erase(p);
+    if (recorded && recorded->erase(p)) FakeHeap::used -= malloc_usable_size(p);
     free(p);
 }
 void* plain(size_t bytes)
@@ -41,11 +47,16 @@ void* plain(size_t bytes)
 }  // namespace
 
 int FakeHeap::fail_after = -1;
+size_t FakeHeap::total = 0;
+size_t FakeHeap::used = 0;
+KernelMemory kernel_memory() { return {FakeHeap::total, FakeHeap::total - FakeHeap::used}; }
 size_t FakeHeap::live() { return recorded->size(); }
 
 FakeHeap::FakeHeap()
 {
     fail_after = -1;
+    total = size_t{1} << 30;
+    used = 0;
     recorded = new (malloc(sizeof(Set))) Set;
 }
 FakeHeap::~FakeHeap()

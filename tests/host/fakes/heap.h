@@ -8,4 +8,6 @@ struct FakeHeap {
     FakeHeap(const FakeHeap&) = delete;
     static int fail_after;  // so many kernel allocations succeed, then one fails; -1: none fails
     static size_t live();   // kernel allocations that have not been freed
+    static size_t total;    // bytes of kernel memory; more cannot be allocated
+    static size_t used;
 };

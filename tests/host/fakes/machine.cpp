@@ -5,16 +5,21 @@
 
 FakeMachine* fake_machine = nullptr;
 void reset_registry();  // bus/registry.cpp
+namespace fs {
+void reset_volumes();  // fs/volumes.cpp
+}
 
 FakeMachine::FakeMachine()
 {
     fake_machine = this;
     reset_registry();
+    fs::reset_volumes();
     Device::root() = Device();  // the nodes of the machine before are freed
 }
 FakeMachine::~FakeMachine()
 {
     reset_registry();
+    fs::reset_volumes();
     Device::root() = Device();
     fake_machine = nullptr;
 }
