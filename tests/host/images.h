@@ -33,6 +33,8 @@ public:
 
     std::vector<char> data;
     std::set<uint64_t> bad_blocks;  // reading one of these fails
+    bool broken = false;            // all writing does
+    bool goes = false;              // it is pulled out at the next access
     size_t reads = 0, blocks_read = 0, writes = 0;
 
 private:
@@ -40,6 +42,7 @@ private:
     {
         ++reads;
         blocks_read += count;
+        if (goes) return Error::gone;
         auto bad = bad_blocks.lower_bound(first);
         if (bad != bad_blocks.end() && *bad < first + count) return Error::device;
         memcpy(into, data.data() + first * block_bytes, size_t(count) * block_bytes);
@@ -47,6 +50,8 @@ private:
     }
     Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
     {
+        if (goes) return Error::gone;
+        if (broken) return Error::device;
         ++writes;
         memcpy(data.data() + first * block_bytes, from, size_t(count) * block_bytes);
         return {};
