@@ -408,7 +408,8 @@ TEST_P(Damaged, MemoryMayRunOut)
             bool untouched = FakeHeap::fail_after >= 0;
             FakeHeap::fail_after = -1;
             if (found && untouched) {
-                EXPECT_EQ(n, 5);  // volume, root, and the three of the path: each has failed once
+                // volume, root, walk, and the three of the path: each has failed once
+                EXPECT_EQ(n, 6);
                 break;
             }
             EXPECT_EQ(found.error(), Error::no_memory) << n;
