@@ -4,7 +4,7 @@
 #include "arch/machine.h"
 #include "arch/trap.h"
 #include "console/console.h"
-#include "fs/open_file.h"
+#include "fs/volumes.h"
 #include "hal/log.h"
 
 extern "C" uint8_t payload_stack_top[];
@@ -89,9 +89,6 @@ Result<void> find_root(std::string_view path)
 
 }  // namespace
 
-fs::FileSystem* root() { return fs::root() ? fs::root()->file_system : nullptr; }
-BlockDevice* root_device() { return fs::root() ? fs::root()->device : nullptr; }
-
 Result<void> mount_root(const BootInfo& info)
 {
     return info.root.empty() ? find_root(info.kexec) : mount_named(info.root);
@@ -135,9 +132,6 @@ void run(const char* args)
     const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
     bool returned = call_payload(payload_range.start, stack_top, api, result);
     api::clean_up();
-    fs::close_all();
-    for (BlockDevice* device = first_block_device(); device; device = device->next)
-        device->cancel();
     console::begin_anew();
     // After a fault what is in memory may be anything: the operator decides.
     if (auto synced = returned ? fs::sync() : Result<void>(); !synced)

@@ -6,9 +6,6 @@
 
 namespace kexec {
 
-fs::FileSystem* root();  // null until there is one: see fs::root()
-BlockDevice* root_device();
-
 // Mounts the root: root= if it is given, else the first volume that has the payload. Where none has
 // it, the first file system becomes the root, and the error is not_found.
 // Errors: not_found (why has been logged), and the file system's.

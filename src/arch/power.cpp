@@ -4,6 +4,7 @@
 // ICH, 13.7.5), and at last an exception that the CPU cannot handle.
 #include "arch/power.h"
 #include "arch/cpu.h"
+#include "fs/volumes.h"
 #include "hal/classes.h"
 #include "hal/reg.h"
 
@@ -20,8 +21,14 @@ struct ResetControl : Register<ResetControl, 0, uint8_t> {
 
 }  // namespace
 
+static void sync()
+{
+    if (auto synced = fs::sync(); !synced) log("sync: {}", error_text(synced.error()));
+}
+
 Result<void> power::off()
 {
+    sync();
     Error error = Error::not_found;
     for (PowerControl* control = first_power_control(); control; control = control->next)
         error = control->off().error();
@@ -30,6 +37,7 @@ Result<void> power::off()
 
 void power::reset()
 {
+    sync();
     cpu::disable_interrupts();
     for (PowerControl* control = first_power_control(); control; control = control->next)
         (void)control->reset();  // has failed if it comes back

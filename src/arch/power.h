@@ -4,10 +4,10 @@
 
 namespace power {
 
-// Switches the machine off. Returns only on failure. Errors: not_found (nothing here can do it),
-// and those of PowerControl::off().
+// Syncs all volumes and switches the machine off. Returns only on failure. Errors: not_found
+// (nothing here can do it), and those of PowerControl::off().
 Result<void> off();
 
-[[noreturn]] void reset();  // by every means there is
+[[noreturn]] void reset();  // syncs, and starts anew by every means there is
 
 }  // namespace power

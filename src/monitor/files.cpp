@@ -2,6 +2,7 @@
 // ls, cat, load, run, go.
 #include "api/kexec.h"
 #include "debug/stop.h"
+#include "fs/volumes.h"
 #include "monitor/command.h"
 
 namespace monitor {
@@ -10,10 +11,11 @@ namespace {
 
 Result<fs::Node*> look_up(const Call& call, std::string_view path)
 {
-    if (!kexec::root()) return call.fail(Error::not_found, "there is no root file system");
-    auto node = fs::look_up(*kexec::root(), path);
-    if (!node) return call.fail(node.error(), "{}: {}", path, error_text(node.error()));
-    return node;
+    auto place = fs::look_up(path);
+    if (place) return place.value().node;
+    if (!fs::root() && path.find(':') == path.npos)
+        return call.fail(Error::not_found, "there is no root file system");
+    return call.fail(place.error(), "{}: {}", path, error_text(place.error()));
 }
 
 void print_entry(const fs::Node& node, std::string_view name)
@@ -87,7 +89,7 @@ static Result<void> load_from(Call& call, std::string_view path)
     loaded = false;
     payload_args.clear();
     payload_args.append(call.rest().empty() ? call.info().args.view() : call.rest());
-    if (!kexec::root()) TRY(kexec::mount_root(call.info()));
+    if (!fs::root()) TRY(kexec::mount_root(call.info()));
     return kexec::load(path);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // devices, in, out, pci.
 #include <cstring>
-#include "api/kexec.h"
+#include "fs/volumes.h"
 #include "hal/driver.h"
 #include "monitor/command.h"
 
@@ -38,7 +38,7 @@ void print_block_device(const BlockDevice& device)
           kib < 10240 ? "KiB" : "MiB", device.blocks, device.block_bytes);
     if (device.whole) print(" from {} of {}", device.first_block, device.whole->name.view());
     print(": {}{}{}\n", device.model.view(), device.read_only ? ", read-only" : "",
-          &device == kexec::root_device() ? ", the root" : "");
+          fs::root() && &device == fs::root()->device ? ", the root" : "");
 }
 
 const Device* device_of(const hal::PciFunction& pci)

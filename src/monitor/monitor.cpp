@@ -47,7 +47,8 @@ constexpr Command commands[] = {
      "The last 16 KiB of it are kept."},
     {"mem", "", "what memory there is, and whose", mem,
      "The payload's is contiguous; its physical address is 0xc0000000 less."},
-    {"ls", "[PATH]", "the files of a folder", ls, "Without PATH: of the root's."},
+    {"ls", "[PATH]", "the files of a folder", ls,
+     "Without PATH: of the root's. ram:/, wd0p1:/ and so on are other volumes."},
     {"cat", "PATH", "what is in a file", cat, "What is not text is shown as a dot."},
     {"peek", "ADDRESS [COUNT]", "memory, as numbers and as text", peek, of_width, true},
     {"poke", "ADDRESS VALUE...", "change memory", poke, of_width, true},
@@ -61,7 +62,8 @@ constexpr Command commands[] = {
     {"load", "PATH [ARGS...]", "load a payload, and do not call it", load, "go calls it.", false,
      true},
     {"go", "", "let what stands still go on", go, "Or call what load has loaded."},
-    {"reboot", "", "start the machine anew", reboot, "Nothing has to be written first."},
+    {"reboot", "", "start the machine anew", reboot,
+     "What was written to files is on the disks first."},
     {"off", "", "switch the machine off", off, "ACPI does it, where there is such a thing."},
 };
 
