@@ -4,7 +4,8 @@
 // A file is a tree of 4 KiB blocks, which exist where something has been written: files may be
 // sparse. A directory is a hash table, and a list in the order of creation. Nodes and entries come
 // from pools, so that 100,000 of them neither fill the heap's list of free pieces nor leave holes.
-// Some of the heap is left to drivers: no_space comes before that is touched.
+// Some of the heap is left to drivers: no_space comes before that is touched. Names may use half of
+// it, so that in a full volume one can still rename.
 // Supports: everything that fs.h has. Not: giving back blocks that were overwritten with zeros.
 // Tested: against a model, with random operations, in tests/host/ramfs_test.cpp.
 #include <algorithm>
@@ -59,10 +60,11 @@ public:
     void drop(Entry* entry) { pool_of(entry->length).give(entry); }
     std::byte* take_block();  // null if there is no room
     void give_block(std::byte* block);
-    static bool has_room(size_t bytes) { return room() >= bytes; }
+    static bool has_room_for_names(size_t bytes) { return room(2) >= bytes; }
 
 private:
-    static uint64_t room();  // what may be used of the heap
+    // What may be used of the heap. `part`: of the reserve only this part is kept.
+    static uint64_t room(unsigned part = 1);
     Pool& pool_of(size_t length)
     {
         return length <= short_name    ? short_entries_
@@ -103,9 +105,9 @@ public:
     {
         if (count_ < bucket_count_) return true;
         size_t wanted = std::max<size_t>(8, bucket_count_ * 2);
-        Entry** made = RamFs::has_room(wanted * sizeof(Entry*)) ? new (std::nothrow)
-                                                                      Entry*[wanted]()
-                                                                : nullptr;
+        Entry** made = RamFs::has_room_for_names(wanted * sizeof(Entry*)) ? new (std::nothrow)
+                                                                                Entry*[wanted]()
+                                                                          : nullptr;
         if (!made) return buckets_;  // longer chains will do
         delete[] buckets_;
         buckets_ = made;
@@ -451,10 +453,10 @@ Result<void> RamFs::start()
 
 fs::Node& RamFs::root() { return *root_; }
 
-uint64_t RamFs::room()
+uint64_t RamFs::room(unsigned part)
 {
     KernelMemory memory = kernel_memory();
-    size_t reserve = std::min(memory.total / 4, largest_reserve);
+    size_t reserve = std::min(memory.total / 4, largest_reserve) / part;
     return memory.free > reserve ? memory.free - reserve : 0;
 }
 
@@ -466,7 +468,7 @@ Result<uint64_t> RamFs::free_bytes()
 
 std::byte* RamFs::take_block()
 {
-    auto block = has_room(block_bytes) ? new (std::nothrow) std::byte[block_bytes]() : nullptr;
+    auto block = room() >= block_bytes ? new (std::nothrow) std::byte[block_bytes]() : nullptr;
     if (block) block_bytes_used_ += block_bytes;
     return block;
 }
@@ -479,7 +481,7 @@ void RamFs::give_block(std::byte* block)
 
 Result<RamNode*> RamFs::make_node(NodeType type, uint16_t permissions)
 {
-    void* memory = has_room(block_bytes) ? node_pool_.take() : nullptr;
+    void* memory = has_room_for_names(block_bytes) ? node_pool_.take() : nullptr;
     if (!memory) return Error::no_space;
     auto node = new (memory) RamNode(*this);
     node->next = nodes_;
@@ -507,7 +509,7 @@ void RamFs::drop(RamNode* node)
 Result<Entry*> RamFs::make_entry(std::string_view name, RamNode& node)
 {
     if (name.size() > longest_name) return Error::too_large;
-    void* memory = has_room(block_bytes) ? pool_of(name.size()).take() : nullptr;
+    void* memory = has_room_for_names(block_bytes) ? pool_of(name.size()).take() : nullptr;
     if (!memory) return Error::no_space;
     auto entry = static_cast<Entry*>(memory);
     entry->node = &node;

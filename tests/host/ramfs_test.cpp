@@ -352,9 +352,18 @@ TEST_F(RamTest, EndsBeforeTheHeapDoes)
     EXPECT_EQ(node("/file").size, written);
     EXPECT_EQ(volume().file_system->free_bytes().value() / 4096, 0u);
     EXPECT_GE(FakeHeap::total - FakeHeap::used, reserve);
-    EXPECT_EQ(fs::create("/more", NodeType::file, 0644).error(), Error::no_space);
+    EXPECT_EQ(fs::make_link("/more", "x").error(), Error::no_space) << "its text is data";
+    EXPECT_TRUE(fs::rename("/file", "/renamed"));
+    EXPECT_TRUE(fs::rename("/renamed", "/file"));
+    int names = 0;
+    Error full{};
+    for (; full == Error{} && names < 1'000'000; ++names)
+        full = fs::create("/" + std::to_string(names), NodeType::file, 0644).error();
+    EXPECT_EQ(full, Error::no_space);
+    EXPECT_GE(FakeHeap::total - FakeHeap::used, reserve / 2);
+    EXPECT_LE(FakeHeap::total - FakeHeap::used, reserve / 2 + 20'000);
     EXPECT_EQ(fs::create("/more", NodeType::directory, 0644).error(), Error::no_space);
-    EXPECT_EQ(fs::make_link("/more", "x").error(), Error::no_space);
+    for (int i = 0; i + 1 < names; ++i) ASSERT_TRUE(fs::remove("/" + std::to_string(i)));
     EXPECT_THAT(list(node("/")), testing::ElementsAre("file"));
     EXPECT_TRUE(node("/file").truncate(0));
     make("/more", "again");
