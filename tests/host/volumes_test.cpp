@@ -259,7 +259,7 @@ TEST_F(OpenFiles, OfAPayloadAreATable)
     ASSERT_TRUE(fs::create("ram:/x", NodeType::file, 0644));
     for (uint32_t i = 0; i < fs::max_open_files; ++i)
         EXPECT_EQ(fs::open("ram:/x", fs::open_read).value(), i);
-    EXPECT_EQ(fs::open("ram:/x", fs::open_read).error(), Error::busy);
+    EXPECT_EQ(fs::open("ram:/x", fs::open_read).error(), Error::no_memory);
     fs::open_file(7)->close();
     EXPECT_FALSE(fs::open_file(7));
     EXPECT_FALSE(fs::open_file(fs::max_open_files));
