@@ -35,6 +35,17 @@ Result<void> power::off()
     return error;
 }
 
+Result<bool> power::button_pressed()
+{
+    Error error = Error::not_found;
+    for (PowerControl* control = first_power_control(); control; control = control->next) {
+        auto pressed = control->button_pressed();
+        if (pressed) return pressed;
+        error = pressed.error();
+    }
+    return error;
+}
+
 void power::reset()
 {
     sync();

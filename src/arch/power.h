@@ -8,6 +8,11 @@ namespace power {
 // (nothing here can do it), and those of PowerControl::off().
 Result<void> off();
 
-[[noreturn]] void reset();  // syncs, and starts anew by every means there is
+// Whether the power button was pressed since the last call. From the first call on the button is
+// the payload's; before, the firmware switches off. Errors: those of off().
+Result<bool> button_pressed();
+
+// Syncs, and starts anew by every means there is: ACPI's reset register, the i8042, the chip set's, a triple fault.
+[[noreturn]] void reset();
 
 }  // namespace power

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// acpi - power-off and reset, as the ACPI tables describe them (ACPI 6.4, section numbers below).
+// acpi - power-off, reset and power button, as the ACPI tables describe them (ACPI 6.4, section
+// numbers below).
 //
 // The tables are found from the root pointer, and checked: lengths, checksums. \_S5, which holds
 // the numbers that mean "off" to the chip set, is an AML object; it is searched as the bytes that a
 // compiler makes of it, so that no interpreter is needed. _PTS and device power states, which are
-// AML methods, are not run: it is as if the power button were held. Supports: fixed hardware,
-// registers in I/O ports and memory, reset also in PCI configuration space. Not: hardware-reduced
-// ACPI, tables above 4 GiB.  Tested on: QEMU pc, q35.
+// AML methods, are not run: it is as if the power button were held. Once asked for, the power
+// button interrupts (SCI), and is polled. Supports: fixed hardware, registers in I/O ports and
+// memory, reset also in PCI configuration space. Not: hardware-reduced ACPI, a power button that is
+// an AML device, tables above 4 GiB.  Tested on: QEMU pc, q35.
 #include "bus/acpi.h"
 #include "boot/boot_info.h"
 #include "config.h"
+#include "hal/irq.h"
 #include "hal/log.h"
 #include "hal/pci.h"
 #include "hal/reg.h"
@@ -188,11 +191,24 @@ struct Pm1Control : Register<Pm1Control, 0, uint16_t> {  // 4.8.3.2.1
     struct SleepEnable : Field<13> {};
 };
 
-// The extended field, if it holds an address that can be used, else the one of 32 bits: 5.2.9.
-Result<Registers> pm1_control(const Table& fadt, uint32_t extended, uint32_t plain)
+struct Pm1Status : Register<Pm1Status, 0, uint16_t> {  // 4.8.3.1.1
+    static constexpr uint16_t write_one_to_clear = 0xffff;
+    struct PowerButton : Field<8> {};
+};
+struct Pm1Enable : Register<Pm1Enable, 0, uint16_t> {  // 4.8.3.1.2
+    struct PowerButton : Field<8> {};
+};
+
+// The extended field, if it holds an address that can be used, else the one of 32 bits: 5.2.9. A
+// block's second half, of the same size, holds what enables the bits of the first.
+Result<Registers> fixed_registers(const Table& fadt, uint32_t extended, uint32_t plain,
+                                  unsigned offset = 0)
 {
-    auto window = Address::in(fadt, extended).window(2);
-    if (!window) window = Address{Address::io, fadt.at<uint32_t>(plain)}.window(2);
+    Address address = Address::in(fadt, extended);
+    if (address.address) address.address += offset;
+    auto window = address.window(2);
+    auto port = fadt.at<uint32_t>(plain);
+    if (!window) window = Address{Address::io, port ? port + offset : 0}.window(2);
     if (!window) return window.error();
     return Registers(window.value());
 }
@@ -305,17 +321,15 @@ Result<SleepTypes> soft_off(const Root& root, const Table& fadt)
 
 }  // namespace
 
-void acpi::set_root(uint64_t rsdp) { given_root = rsdp; }
-
 // 16.1: what an operating system does, less the methods.
 Result<void> acpi::power_off()
 {
     Root root = TRY(Root::open());
     Table fadt = TRY(fixed_description(root));
     SleepTypes types = TRY(soft_off(root, fadt));
-    auto pm1a = pm1_control(fadt, 172, 64);
+    auto pm1a = fixed_registers(fadt, 172, 64);
     if (!pm1a) return fail(pm1a.error(), "acpi: the PM1a control register cannot be reached");
-    auto pm1b = pm1_control(fadt, 184, 68);  // most chip sets have none
+    auto pm1b = fixed_registers(fadt, 184, 68);  // most chip sets have none
     TRY(enter_acpi_mode(fadt, pm1a.value()));
     using Pm1 = Pm1Control;
     pm1a.value().modify(Pm1::SleepType::of(types.a));
@@ -354,12 +368,77 @@ Result<void> acpi::reset()
     return fail(Error::timed_out, "acpi: the reset register does not reset the machine");
 }
 
+// ---- the power button: 4.8.2.2.1
+
+namespace {
+
+struct Button {
+    Registers status;
+    bool pressed = false;
+    Error error = Error::busy;  // not looked for yet
+
+    void look()
+    {
+        if (!status.get<Pm1Status::PowerButton>()) return;
+        status.acknowledge<Pm1Status::PowerButton>();
+        pressed = true;
+    }
+};
+constinit Button button;
+
+Result<void> enable_button()
+{
+    constexpr uint32_t no_fixed_button = 1u << 4, hardware_reduced = 1u << 20;  // FADT, Flags
+    Root root = TRY(Root::open());
+    Table fadt = TRY(fixed_description(root));
+    if (fadt.at<uint32_t>(112) & (no_fixed_button | hardware_reduced))
+        return fail(Error::unsupported, "acpi: the power button is not fixed hardware");
+    unsigned half = fadt.at<uint8_t>(88) / 2;  // of the PM1 event block
+    auto status = fixed_registers(fadt, 148, 56);
+    auto enable = fixed_registers(fadt, 148, 56, half);
+    auto control = fixed_registers(fadt, 172, 64);
+    if (!status || !enable || !control || half < 2)
+        return fail(Error::not_found, "acpi: the PM1a registers cannot be reached");
+    TRY(enter_acpi_mode(fadt, control.value()));
+    button.status = status.value();
+    // Other events are not handled here: they shall not interrupt.
+    auto events = fixed_registers(fadt, 220, 80);
+    for (unsigned i = 0, bytes = fadt.at<uint8_t>(92) / 2; events && i < bytes; i += 2) {
+        auto general = fixed_registers(fadt, 220, 80, bytes + i);
+        if (general) general.value().write<Pm1Enable>(0);
+    }
+    auto line = fadt.at<uint16_t>(46);
+    auto handler = [](void* context) { static_cast<Button*>(context)->look(); };
+    (void)connect_interrupt(line, handler, &button);               // it is also polled
+    button.status.write<Pm1Status>(Pm1Status::PowerButton::mask);  // pressed long ago
+    enable.value().write(Pm1Enable::PowerButton::of(1));
+    return {};
+}
+
+}  // namespace
+
+Result<bool> acpi::button_pressed()
+{
+    if (button.error == Error::busy) button.error = enable_button().error();
+    if (button.error != Error{}) return button.error;
+    InterruptsOff interrupts;
+    button.look();
+    return std::exchange(button.pressed, false);
+}
+
+void acpi::set_root(uint64_t rsdp)
+{
+    given_root = rsdp;
+    button = {};
+}
+
 namespace {
 
 class Control final : public PowerControl {
 public:
     Result<void> off() override { return acpi::power_off(); }
     Result<void> reset() override { return acpi::reset(); }
+    Result<bool> button_pressed() override { return acpi::button_pressed(); }
 };
 constinit Control control;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What ACPI tables are needed for: switching the machine off, and starting it anew. Nothing is
-// looked at before one of these is called.
+// What ACPI tables are needed for: switching the machine off, starting it anew, and its power
+// button. Nothing is looked at before one of these is called.
 #pragma once
 #include <cstdint>
 #include "hal/result.h"
@@ -15,5 +15,9 @@ void set_root(uint64_t rsdp);
 // it), corrupt, unsupported, timed_out (done, but the machine went on).
 Result<void> power_off();
 Result<void> reset();
+
+// Whether the power button was pressed since the last call. The first call takes the hardware over
+// from the firmware; its errors are those of power_off() and come again from all further calls.
+Result<bool> button_pressed();
 
 }  // namespace acpi

@@ -46,7 +46,7 @@ template <class T> struct List {
 
 constinit List<BlockDevice> block_devices;
 constinit List<TextOutput> text_outputs;
-constinit List<KeyInput> key_inputs;
+constinit List<InputDevice> input_devices;
 constinit List<CalendarClock> calendar_clocks;
 constinit List<PowerControl> power_controls;
 constinit List<RandomSource> random_sources;
@@ -88,13 +88,13 @@ void publish_as(BlockDevice& device, std::string_view name)
     block_devices.append(device);
 }
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
-void publish(KeyInput& input, std::string_view kind) { key_inputs.add(input, kind); }
+void publish(InputDevice& input, std::string_view kind) { input_devices.add(input, kind); }
 void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }
 void publish(PowerControl& control, std::string_view kind) { power_controls.add(control, kind); }
 void publish(RandomSource& source, std::string_view kind) { random_sources.add(source, kind); }
 BlockDevice* first_block_device() { return block_devices.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
-KeyInput* first_key_input() { return key_inputs.first; }
+InputDevice* first_input_device() { return input_devices.first; }
 CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
 PowerControl* first_power_control() { return power_controls.first; }
 RandomSource* first_random_source() { return random_sources.first; }
@@ -105,7 +105,7 @@ void withdraw(const Device& owner)
         if ((device->whole ? device->whole : device)->owner == &owner) device->withdrawn = true;
     }
     text_outputs.remove_of(owner);
-    key_inputs.remove_of(owner);
+    input_devices.remove_of(owner);
     calendar_clocks.remove_of(owner);
     power_controls.remove_of(owner);
     random_sources.remove_of(owner);
@@ -120,18 +120,21 @@ BlockDevice* find_block_device(std::string_view name)
 }
 
 // What has no cells ignores what is done to them.
-void TextOutput::put_cell(unsigned, unsigned, char, uint8_t) {}
+void TextOutput::put_cells(unsigned, unsigned, std::span<const uint16_t>) {}
 void TextOutput::move_cursor(unsigned, unsigned) {}
+TextOutput::Position TextOutput::cursor() const { return {}; }
+void TextOutput::show_cursor(bool) {}
 void TextOutput::set_attribute(uint8_t) {}
 void TextOutput::clear() {}
 void TextOutput::scroll(int) {}
+void TextOutput::set_scroll_region(unsigned, unsigned) {}
 
 // For the host tests, which plug many machines after one another.
 void reset_registry()
 {
     block_devices.first = nullptr;
     text_outputs.first = nullptr;
-    key_inputs.first = nullptr;
+    input_devices.first = nullptr;
     calendar_clocks.first = nullptr;
     power_controls.first = nullptr;
     random_sources.first = nullptr;

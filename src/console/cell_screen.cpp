@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/cell_screen.h"
 #include <algorithm>
+#include <cstring>
 
 Result<void> CellScreen::make_cells(unsigned columns_wanted, unsigned rows_wanted)
 {
     cells_ = TRY(Buffer::of(columns_wanted * rows_wanted * sizeof(Cell)));
     columns = columns_wanted;
     rows = rows_wanted;
+    last_ = rows - 1;
     blank_rows(0, rows);
     return {};
 }
@@ -69,23 +71,46 @@ void CellScreen::obey(char c)
 void CellScreen::new_line()
 {
     column_ = 0;
-    if (row_ + 1 < rows)
-        ++row_;
-    else
+    if (row_ == last_)
         scroll_cells(1);
+    else if (row_ + 1 < rows)
+        ++row_;
 }
 
 void CellScreen::scroll_cells(int lines)
 {
-    int limit = static_cast<int>(rows);
+    unsigned height = last_ + 1 - first_;
+    int limit = static_cast<int>(height);
     lines = std::clamp(lines, -limit, limit);
     if (lines == 0) return;
-    top_ = (top_ + rows + static_cast<unsigned>(lines)) % rows;
-    if (lines > 0)
-        blank_rows(rows - static_cast<unsigned>(lines), static_cast<unsigned>(lines));
+    if (height == rows)
+        top_ = (top_ + rows + static_cast<unsigned>(lines)) % rows;
     else
-        blank_rows(0, static_cast<unsigned>(-lines));
-    changed(0, 0, columns, rows);
+        move_rows(lines);
+    if (lines > 0)
+        blank_rows(last_ + 1 - static_cast<unsigned>(lines), static_cast<unsigned>(lines));
+    else
+        blank_rows(first_, static_cast<unsigned>(-lines));
+    changed(0, first_, columns, height);
+}
+
+// Of the scrolling region, which is not all: up if positive.
+void CellScreen::move_rows(int lines)
+{
+    unsigned distance = static_cast<unsigned>(lines > 0 ? lines : -lines);
+    unsigned count = last_ + 1 - first_ - distance;
+    for (unsigned i = 0; i < count; ++i) {
+        unsigned low = lines > 0 ? first_ + i : last_ - distance - i;
+        Cell *upper = row_cells(low), *lower = row_cells(low + distance);
+        memcpy(lines > 0 ? upper : lower, lines > 0 ? lower : upper, columns * sizeof(Cell));
+    }
+}
+
+void CellScreen::set_scroll_region(unsigned top, unsigned bottom)
+{
+    if (top >= bottom || bottom >= rows) return;
+    first_ = top;
+    last_ = bottom;
 }
 
 void CellScreen::blank_rows(unsigned first, unsigned count)
@@ -94,11 +119,12 @@ void CellScreen::blank_rows(unsigned first, unsigned count)
         std::fill_n(row_cells(row), columns, blank());
 }
 
-void CellScreen::put_cell(unsigned column, unsigned row, char c, uint8_t attribute)
+void CellScreen::put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells)
 {
     if (column >= columns || row >= rows) return;
-    row_cells(row)[column] = static_cast<Cell>(attribute << 8 | static_cast<uint8_t>(c));
-    changed(column, row, 1, 1);
+    auto count = static_cast<unsigned>(std::min<size_t>(cells.size(), columns - column));
+    memcpy(row_cells(row) + column, cells.data(), count * sizeof(Cell));
+    changed(column, row, count, 1);
     show();
 }
 
@@ -107,6 +133,12 @@ void CellScreen::move_cursor(unsigned column, unsigned row)
     if (column >= columns || row >= rows) return;
     column_ = column;
     row_ = row;
+    show();
+}
+
+void CellScreen::show_cursor(bool shown)
+{
+    cursor_shown_ = shown;
     show();
 }
 
@@ -140,5 +172,5 @@ void CellScreen::show()
     for (unsigned row = up_; row < down_; ++row)
         draw(left_, row, {row_cells(row) + left_, right_ - left_});
     up_ = down_ = 0;
-    draw_cursor(std::min(column_, columns - 1), row_);
+    draw_cursor(std::min(column_, columns - 1), cursor_shown_ ? row_ : rows);
 }

@@ -27,6 +27,10 @@ constinit Text<64> chosen_names;
 // What write() and set_attribute() have left.
 constinit bool line_is_open = false;
 constinit uint8_t present_attribute = TextOutput::default_attribute;
+constinit bool screen_is_set_up = false;  // scrolling region or cursor
+
+constinit Cells counted_cells = {};
+constinit unsigned counted_changes = 0;
 
 constinit volatile bool busy = false;      // a call is under way, and
 constinit Ring<char, 256> meanwhile = {};  // what put_char() was given since
@@ -43,11 +47,18 @@ bool is_chosen(std::string_view name)
     return false;
 }
 
+// `console=` says nothing of pointers.
+bool is_heard(const InputDevice& input)
+{
+    return input.kind == InputDevice::Kind::pointer || is_chosen(input.name);
+}
+bool is_heard(const TextOutput& output) { return is_chosen(output.name); }
+
 template <class T> void apply_choice(T* first)
 {
     bool any = false;
-    for (T* i = first; i; i = i->next) any |= is_chosen(i->name);
-    for (T* i = first; i; i = i->next) i->enabled = !any || is_chosen(i->name);
+    for (T* i = first; i; i = i->next) any |= is_chosen(i->name) && is_heard(*i);
+    for (T* i = first; i; i = i->next) i->enabled = !any || is_heard(*i);
 }
 
 // A screen that is found late shows what has been said so far.
@@ -80,9 +91,9 @@ void look_for_new_outputs()
 
 void look_for_new_inputs()
 {
-    if (!any_new(first_key_input())) return;
-    apply_choice(first_key_input());
-    for (KeyInput* input = first_key_input(); input; input = input->next) input->seen = true;
+    if (!any_new(first_input_device())) return;
+    apply_choice(first_input_device());
+    for (InputDevice* input = first_input_device(); input; input = input->next) input->seen = true;
 }
 
 void for_each_output(auto action)
@@ -90,6 +101,25 @@ void for_each_output(auto action)
     for (TextOutput* output = first_text_output(); output; output = output->next) {
         if (output->enabled) action(*output);
     }
+}
+
+const TextOutput* largest_output()
+{
+    const TextOutput* largest = nullptr;
+    unsigned most = 0;
+    for_each_output([&](const TextOutput& output) {
+        if (output.columns * output.rows <= most) return;
+        largest = &output;
+        most = output.columns * output.rows;
+    });
+    return largest;
+}
+
+bool is_on_screen(unsigned column, unsigned row, size_t columns, unsigned rows)
+{
+    Cells all = cells();
+    return column < all.columns && row < all.rows && columns <= all.columns - column &&
+           rows <= all.rows - row;
 }
 
 void write_to_all(std::string_view text)
@@ -124,14 +154,6 @@ void append_to_log(std::string_view text)
     }
 }
 
-void poll_inputs()
-{
-    look_for_new_inputs();
-    for (KeyInput* input = first_key_input(); input; input = input->next) {
-        if (input->enabled) input->poll();
-    }
-}
-
 void tell_lost_keys()
 {
     unsigned lost = keys.dropped - lost_keys_told;
@@ -147,7 +169,7 @@ void choose(std::string_view names)
     chosen_names.clear();
     chosen_names.append(names);
     apply_choice(first_text_output());
-    apply_choice(first_key_input());
+    apply_choice(first_input_device());
 }
 
 void write(std::string_view text)
@@ -167,35 +189,80 @@ void put_char(char c)
 
 Cells cells()
 {
-    Cells largest = {80, 24};
-    unsigned most = 0;
-    for_each_output([&](TextOutput& output) {
-        if (output.columns * output.rows <= most) return;
-        largest = {output.columns, output.rows};
-        most = output.columns * output.rows;
-    });
-    return largest;
+    const TextOutput* output = largest_output();
+    return output ? Cells{output->columns, output->rows} : Cells{80, 24};
+}
+
+unsigned size_changes()
+{
+    Cells now = cells();
+    if (now.columns != counted_cells.columns || now.rows != counted_cells.rows) ++counted_changes;
+    counted_cells = now;
+    return counted_changes;
 }
 
 Result<void> put_cell(unsigned column, unsigned row, char c, uint8_t attribute)
 {
-    auto [columns, rows] = cells();
-    if (column >= columns || row >= rows) return Error::invalid;
+    return fill(column, row, 1, 1, c, attribute);
+}
+
+Result<void> put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells)
+{
+    if (!is_on_screen(column, row, cells.size(), 1)) return Error::invalid;
+    on_all([&](TextOutput& output) { output.put_cells(column, row, cells); });
+    return {};
+}
+
+Result<void> fill(unsigned column, unsigned row, unsigned columns, unsigned rows, char c,
+                  uint8_t attribute)
+{
+    if (!is_on_screen(column, row, columns, rows)) return Error::invalid;
+    uint16_t part[128];
+    std::ranges::fill(part, static_cast<uint16_t>(attribute << 8 | static_cast<uint8_t>(c)));
     on_all([&](TextOutput& output) {
-        if (column < output.columns && row < output.rows)
-            output.put_cell(column, row, c, attribute);
+        for (unsigned y = row; y < row + rows; ++y) {
+            for (unsigned done = 0; done < columns; done += std::size(part)) {
+                size_t width = std::min<size_t>(columns - done, std::size(part));
+                output.put_cells(column + done, y, {part, width});
+            }
+        }
     });
     return {};
 }
 
 Result<void> move_cursor(unsigned column, unsigned row)
 {
-    auto [columns, rows] = cells();
-    if (column >= columns || row >= rows) return Error::invalid;
+    if (!is_on_screen(column, row, 1, 1)) return Error::invalid;
     on_all([&](TextOutput& output) {  // a smaller screen: as near as it gets
         if (output.columns && output.rows)
             output.move_cursor(std::min(column, output.columns - 1),
                                std::min(row, output.rows - 1));
+    });
+    return {};
+}
+
+TextOutput::Position cursor()
+{
+    const TextOutput* output = largest_output();
+    return output ? output->cursor() : TextOutput::Position{};
+}
+
+void show_cursor(bool shown)
+{
+    screen_is_set_up = true;
+    on_all([&](TextOutput& output) { output.show_cursor(shown); });
+}
+
+Result<void> set_scroll_region(unsigned top, unsigned bottom)
+{
+    unsigned end = cells().rows - 1;
+    if (top >= bottom || bottom > end) return Error::invalid;
+    screen_is_set_up = true;
+    on_all([&](TextOutput& output) {
+        if (output.rows < 2) return;
+        // The last row is the last one of every screen.
+        unsigned last = bottom == end ? output.rows - 1 : std::min(bottom, output.rows - 1);
+        output.set_scroll_region(top < last ? top : 0, last);
     });
     return {};
 }
@@ -220,7 +287,26 @@ void begin_anew()
 {
     if (present_attribute != TextOutput::default_attribute)
         set_attribute(TextOutput::default_attribute);
+    if (screen_is_set_up) {
+        show_cursor(true);
+        (void)set_scroll_region(0, cells().rows - 1);  // there are at least two
+        screen_is_set_up = false;
+    }
     if (line_is_open) write("\n");
+}
+
+void poll_inputs()
+{
+    look_for_new_inputs();
+    for (InputDevice* input = first_input_device(); input; input = input->next) {
+        if (input->enabled) input->poll();
+    }
+}
+
+bool hears(const InputDevice& device)
+{
+    look_for_new_inputs();  // it may interrupt before anyone has asked for a key
+    return device.enabled;
 }
 
 int poll_key()
@@ -262,8 +348,7 @@ void log(std::string_view line)
 
 void take_key(const KeyInput& from, int code)
 {
-    look_for_new_inputs();  // it may interrupt before anyone has asked for a key
-    if (!from.enabled) return;
+    if (!hears(from)) return;
     constexpr int control_c = 3, control_break = VESPER_KEY_PAUSE | VESPER_KEY_CONTROL;
     bool is_break = code == control_c || code == control_break;
     if (is_break && debug::on_break_key && debug::on_break_key(code)) return;
@@ -272,8 +357,7 @@ void take_key(const KeyInput& from, int code)
 
 void take_break(const KeyInput& from)
 {
-    look_for_new_inputs();
-    if (from.enabled) debug::request_break();
+    if (hears(from)) debug::request_break();
 }
 
 LogText log_text()
@@ -299,4 +383,7 @@ void reset_console()
     keys.clear();
     keys.dropped = lost_keys_told = 0;
     chosen_names.clear();
+    screen_is_set_up = false;
+    counted_cells = {};
+    counted_changes = 0;
 }

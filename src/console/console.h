@@ -2,6 +2,7 @@
 // The console: all text outputs and all key inputs of the machine as one.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include "hal/classes.h"
 #include "hal/result.h"
@@ -18,17 +19,28 @@ void write(std::string_view text);
 // writes it. A write() that comes in between is a fault report, and goes out at once.
 void put_char(char c);
 
-// The cells of the largest screen; 80 x 24 where there are only serial lines.
+// The cells of the largest screen; 80 x 24 where there are only serial lines. All calls take
+// positions on it; smaller outputs show what fits. Errors: invalid (beyond its cells).
 struct Cells {
     unsigned columns, rows;
 };
 Cells cells();
+unsigned size_changes();  // how many times cells() has changed: a screen may appear later
 Result<void> put_cell(unsigned column, unsigned row, char c, uint8_t attribute);
+// Cells of one row at once: attribute << 8 | character. The cursor stays.
+Result<void> put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells);
+Result<void> fill(unsigned column, unsigned row, unsigned columns, unsigned rows, char c,
+                  uint8_t attribute);
 Result<void> move_cursor(unsigned column, unsigned row);
+TextOutput::Position cursor();  // on the largest screen
+void show_cursor(bool shown);
 void set_attribute(uint8_t attribute);
 void clear();
-void scroll(int lines);
-// What is written next begins a line, in the usual colours, whatever a payload has left.
+void scroll(int lines);  // the scrolling region
+// Only rows top ... bottom scroll from now on, the others stay: top < bottom.
+Result<void> set_scroll_region(unsigned top, unsigned bottom);
+// What is written next begins a line, in the usual colours, with the cursor shown and all rows
+// scrolling, whatever a payload has left.
 void begin_anew();
 
 // The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too,
@@ -36,6 +48,9 @@ void begin_anew();
 int poll_key();
 // Rests until there is one; or -Error::interrupted, if the payload is to be told of a break.
 int wait_key();
+
+void poll_inputs();                     // all that are chosen, and pointers; interrupts are off
+bool hears(const InputDevice& device);  // it is one that is chosen
 
 // hal::log_line(), key_pressed() and break_pressed() of the kernel; host tests have their own.
 void log(std::string_view line);

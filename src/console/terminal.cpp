@@ -2,6 +2,7 @@
 // Standards: ECMA-48 (5th edition, 1991); what terminals send for keys: xterm's ctlseqs,
 // console_codes(4).
 #include "console/terminal.h"
+#include "console/input.h"
 #include "hal/time.h"
 #include "vesper.h"
 
@@ -36,6 +37,7 @@ Text<24> colours(uint8_t attribute)
 
 void Terminal::write(std::string_view text)
 {
+    for (char c : text) follow(c);
     while (!text.empty()) {
         size_t line = text.find('\n');
         send(text.substr(0, line));
@@ -45,29 +47,72 @@ void Terminal::write(std::string_view text)
     }
 }
 
-void Terminal::put_cell(unsigned column, unsigned row, char c, uint8_t attribute)
+// As CellScreen does it, and terminals that wrap when the next character comes.
+void Terminal::follow(char c)
 {
-    Text<64> text;  // DECSC and DECRC keep the cursor and the colours
-    text.print("\0337\033[{};{}H{}{}\0338", row + 1, column + 1, colours(attribute).view(),
-               ascii_for(c));
-    send(text);
+    auto& [column, row] = cursor_;
+    bool printable = static_cast<uint8_t>(c) >= ' ' && c != 0x7f;
+    if (c == '\n' || (printable && column == columns)) {
+        column = 0;
+        if (row != last_ && row + 1 < rows) ++row;
+    }
+    if (printable)
+        ++column;
+    else if (c == '\r')
+        column = 0;
+    else if (c == '\b' && column > 0)
+        --column;
+    else if (c == '\t')
+        column = (column | 7) + 1 < columns ? (column | 7) + 1 : columns - 1;
+}
+
+void Terminal::put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells)
+{
+    if (column >= columns || row >= rows) return;
+    if (cells.size() > columns - column) cells = cells.first(columns - column);
+    Text<32> text;  // DECSC and DECRC keep the cursor and the colours
+    send(text.print("\0337\033[{};{}H", row + 1, column + 1));
+    unsigned attribute = 256;  // none yet
+    for (uint16_t cell : cells) {
+        if (cell >> 8 != attribute) send(colours(static_cast<uint8_t>(attribute = cell >> 8)));
+        char c = ascii_for(static_cast<char>(cell));
+        send({&c, 1});
+    }
+    send("\0338");
 }
 
 void Terminal::move_cursor(unsigned column, unsigned row)
 {
+    cursor_ = {column, row};
     Text<32> text;
     send(text.print("\033[{};{}H", row + 1, column + 1));
 }
 
+void Terminal::show_cursor(bool shown) { send(shown ? "\033[?25h" : "\033[?25l"); }
+
 void Terminal::set_attribute(uint8_t attribute) { send(colours(attribute)); }
 
-void Terminal::clear() { send("\033[2J\033[H"); }
+void Terminal::clear()
+{
+    cursor_ = {};
+    send("\033[2J\033[H");
+}
 
 void Terminal::scroll(int lines)
 {
     Text<32> text;
     if (lines > 0) send(text.print("\033[{}S", lines));
     if (lines < 0) send(text.print("\033[{}T", 0u - static_cast<unsigned>(lines)));
+}
+
+// DECSTBM, which also moves the cursor. All rows: of a terminal that is larger, too.
+void Terminal::set_scroll_region(unsigned top, unsigned bottom)
+{
+    last_ = bottom;
+    Text<32> text;
+    text.append("\0337\033[");
+    if (top > 0 || bottom + 1 < rows) text.print("{};{}", top + 1, bottom + 1);
+    send(text.append("r\0338"));
 }
 
 void TerminalKeys::received(uint8_t byte)
@@ -228,5 +273,5 @@ void TerminalKeys::press(int code)
     if (key == 0x7f) code += '\b' - 0x7f;
     code |= alt_;
     alt_ = 0;
-    key_pressed(input_, code);
+    input::typed(input_, code);
 }

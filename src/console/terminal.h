@@ -34,17 +34,31 @@ private:
 
 class Terminal : public TextOutput, public KeyInput {
 public:
-    Terminal() : keys(*this) { columns = 80, rows = 24; }
+    Terminal() : keys(*this)
+    {
+        columns = 80, rows = 24;
+        model = "serial line";
+    }
     void write(std::string_view text) final;
-    void put_cell(unsigned column, unsigned row, char c, uint8_t attribute) final;
+    void put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells) final;
     void move_cursor(unsigned column, unsigned row) final;
+    Position cursor() const final { return cursor_; }
+    void show_cursor(bool shown) final;
     void set_attribute(uint8_t attribute) final;
     void clear() final;
     void scroll(int lines) final;
+    void set_scroll_region(unsigned top, unsigned bottom) final;
 
 protected:
     virtual void send(std::string_view bytes) = 0;
     ~Terminal() = default;
 
     TerminalKeys keys;
+
+private:
+    void follow(char c);
+
+    // Where the cursor of a terminal of this size is: it is not asked.
+    Position cursor_ = {};
+    unsigned last_ = 23;  // of the rows that scroll
 };

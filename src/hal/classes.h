@@ -136,11 +136,25 @@ public:
 
     // The character cells; 0 columns where there are none and the calls below do nothing.
     unsigned columns = 0, rows = 0;
-    virtual void put_cell(unsigned column, unsigned row, char c, uint8_t attribute);
+    // Cells from this one on, in one row: attribute << 8 | character. What is beyond the row's end
+    // is left out; the cursor stays.
+    virtual void put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells);
+    void put_cell(unsigned column, unsigned row, char c, uint8_t attribute)
+    {
+        auto cell = static_cast<uint16_t>(attribute << 8 | static_cast<uint8_t>(c));
+        put_cells(column, row, {&cell, 1});
+    }
+    struct Position {
+        unsigned column, row;
+    };
     virtual void move_cursor(unsigned column, unsigned row);
+    virtual Position cursor() const;  // column == columns: the next character begins a line
+    virtual void show_cursor(bool shown);
     virtual void set_attribute(uint8_t attribute);  // for write()
-    virtual void clear();
-    virtual void scroll(int lines);  // up if positive; the cursor stays
+    virtual void clear();            // all cells, also those outside the scrolling region
+    virtual void scroll(int lines);  // the region: up if positive; the cursor stays
+    // Rows top ... bottom scroll, the others stay. top < bottom < rows.
+    virtual void set_scroll_region(unsigned top, unsigned bottom);
 
     Text<16> name;
     bool enabled = true;  // `console=` turns others off
@@ -152,21 +166,32 @@ protected:
     ~TextOutput() = default;
 };
 
-// A place that keys come from. It also calls key_pressed() from its interrupt handler.
-class KeyInput {
+// A keyboard, a mouse, or a line with a terminal. It also does the work of poll() in its interrupt
+// handler. Keyboards and pointers stand on console/input.h.
+class InputDevice {
 public:
     virtual void poll() = 0;  // looks whether something has arrived; never waits
 
+    enum class Kind : uint8_t { line, keyboard, pointer } kind = Kind::line;
     Text<16> name;
-    bool enabled = true, seen = false;
+    std::string_view model;  // for people; "" if nothing is known
+    bool enabled = true;     // `console=` turns others off; never a pointer
+    bool seen = false;
     const Device* owner = nullptr;
-    KeyInput* next = nullptr;
+    InputDevice* next = nullptr;
 
+protected:
+    ~InputDevice() = default;
+};
+
+// A place that keys come from.
+class KeyInput : public InputDevice {
 protected:
     ~KeyInput() = default;
 };
 
-// Drivers call this for each key, with the code that include/vesper.h documents. Never waits.
+// Called for each key that means something, with the code that include/vesper.h documents. Never
+// waits.
 void key_pressed(const KeyInput& from, int code);
 
 // The operator wants the monitor, whatever runs: Ctrl-Alt-Esc, a serial line's break. Never waits.
@@ -174,16 +199,24 @@ void break_pressed(const KeyInput& from);
 
 // A clock that goes on while the machine is off.
 struct CalendarTime {
-    uint16_t year;       // 1970 ...
+    uint32_t year;       // 1970 ...
     uint8_t month, day;  // from 1
     uint8_t hour, minute, second;
+
+    bool valid() const;            // such a day and time exist; seconds are 0 ... 59
     int64_t unix_seconds() const;  // taking it as UTC
+    unsigned weekday() const;      // 0: Sunday ... 6: Saturday
+    // Errors: invalid (before 1970, or 2^31 days or more after it began).
+    static Result<CalendarTime> of(int64_t unix_seconds);
 };
 class CalendarClock {
 public:
     // Errors: timed_out, corrupt (it holds no valid time: it was never set, or its battery is
     // empty).
     virtual Result<CalendarTime> now() = 0;
+    // Sets it, and looks whether it goes on from there. Errors: invalid (no such time, or a year
+    // that it cannot hold), device (it did not take it), and those of now().
+    virtual Result<void> set(const CalendarTime& time) = 0;
 
     Text<16> name;
     const Device* owner = nullptr;
@@ -200,6 +233,9 @@ class PowerControl {
 public:
     virtual Result<void> off() = 0;
     virtual Result<void> reset() = 0;
+    // Whether the power button was pressed since the last call. The first call takes the button
+    // over from the firmware, which would switch the machine off. Errors: those of off().
+    virtual Result<bool> button_pressed() = 0;
 
     Text<16> name;
     const Device* owner = nullptr;
@@ -227,13 +263,13 @@ protected:
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
 void publish(TextOutput& output, std::string_view kind);
-void publish(KeyInput& input, std::string_view kind);
+void publish(InputDevice& input, std::string_view kind);
 void publish(CalendarClock& clock, std::string_view kind);
 void publish(PowerControl& control, std::string_view kind);
 void publish(RandomSource& source, std::string_view kind);
 BlockDevice* first_block_device();
 TextOutput* first_text_output();
-KeyInput* first_key_input();
+InputDevice* first_input_device();
 CalendarClock* first_calendar_clock();
 PowerControl* first_power_control();
 RandomSource* first_random_source();

@@ -48,6 +48,10 @@ private:
 
 void sleep(Duration duration);  // at least that long
 
+// Rests until the next interrupt, at most one clock tick (10 ms); for a loop that looks whether
+// something has happened. Where interrupts are off it only pauses.
+inline void idle() { InterruptsOff().halt(); }
+
 // Waits until condition() holds; polls without rest, for what takes microseconds. Looks once more
 // after the deadline: the time may have passed elsewhere.
 template <class Condition> Result<void> poll_until(Condition condition, Duration limit)

@@ -67,18 +67,18 @@ struct Com : testing::Test {
         machine.ports(0x3f8, 8, chip);
         ASSERT_TRUE(machine.attach(com));
         output = first_text_output();
-        ASSERT_TRUE(output && first_key_input());
+        ASSERT_TRUE(output && first_input_device());
         EXPECT_EQ(output->name.view(), "com0");
-        EXPECT_EQ(first_key_input()->name.view(), "com0");
+        EXPECT_EQ(first_input_device()->name.view(), "com0");
     }
     // The keys that a text gives, all of it at once and then nothing for a while.
     std::vector<int> keys(std::string_view text)
     {
         machine.keys.clear();
         chip.arrive(text);
-        first_key_input()->poll();
+        first_input_device()->poll();
         machine.now_us += 30'000;
-        first_key_input()->poll();
+        first_input_device()->poll();
         return machine.keys;
     }
 };

@@ -64,9 +64,9 @@ struct Pckbd : testing::Test {
         controller.command_byte = command_byte;
         plug();
         ASSERT_TRUE(machine.attach(pckbd));
-        ASSERT_NE(first_key_input(), nullptr);
-        EXPECT_EQ(first_key_input()->name.view(), "pckbd0");
-        for (int i = 0; i < 4; ++i) first_key_input()->poll();  // the keyboard's acknowledgements
+        ASSERT_NE(first_input_device(), nullptr);
+        EXPECT_EQ(first_input_device()->name.view(), "pckbd0");
+        for (int i = 0; i < 4; ++i) first_input_device()->poll();  // the keyboard's acknowledgements
     }
     Keys keys(std::initializer_list<int> bytes)
     {
@@ -111,7 +111,7 @@ TEST_F(Pckbd, GivesUpOnAControllerThatNeverAnswers)
     plug();
     EXPECT_TRUE(machine.attach(pckbd));
     EXPECT_TRUE(machine.logged("pckbd0: not usable"));
-    EXPECT_EQ(first_key_input(), nullptr);
+    EXPECT_EQ(first_input_device(), nullptr);
     EXPECT_LT(machine.now_us, 200'000u);
 }
 
@@ -130,10 +130,10 @@ TEST_F(Pckbd, WorksWithoutAnswersOfTheKeyboard)
     attach();
     EXPECT_EQ(keys({0x1e, 0x9e}), Keys{'a'});
     machine.now_us += 600'000;
-    first_key_input()->poll();
+    first_input_device()->poll();
     EXPECT_EQ(keys({0x30}), Keys{'b'});
     machine.now_us += 600'000;
-    for (int i = 0; i < 100; ++i) first_key_input()->poll();
+    for (int i = 0; i < 100; ++i) first_input_device()->poll();
     EXPECT_LE(controller.told.size(), 3u);  // it is not asked for ever
 }
 
@@ -141,7 +141,7 @@ TEST_F(Pckbd, StopsRepeatingWhatTheKeyboardRefuses)
 {
     controller.resends = true;
     attach();
-    for (int i = 0; i < 100; ++i) first_key_input()->poll();
+    for (int i = 0; i < 100; ++i) first_input_device()->poll();
     EXPECT_LE(controller.told.size(), 6u);
     EXPECT_EQ(keys({0x1e}), Keys{'a'});
 }
@@ -265,7 +265,7 @@ TEST_F(Pckbd, GivesTheSameByPolling)
     machine.interrupts_work = false;
     attach();
     controller.output = {{0x23, false}, {0xa3, false}, {0x17, false}};
-    first_key_input()->poll();
+    first_input_device()->poll();
     EXPECT_EQ(machine.keys, (Keys{'h', 'i'}));
 }
 

@@ -97,8 +97,8 @@ void GenericFramebuffer::draw_cursor(unsigned column, unsigned row)
     if (column == cursor_column_ && row == cursor_row_) return;
     unsigned old_column = std::exchange(cursor_column_, column);
     unsigned old_row = std::exchange(cursor_row_, row);
-    paint(old_column, old_row, cell(old_column, old_row));
-    paint(column, row, cell(column, row));
+    if (old_row < rows) paint(old_column, old_row, cell(old_column, old_row));
+    if (row < rows) paint(column, row, cell(column, row));
 }
 
 void GenericFramebuffer::paint(unsigned column, unsigned row, Cell cell) const

@@ -124,7 +124,7 @@ void Vga::draw(unsigned column, unsigned row, std::span<const Cell> cells)
 
 void Vga::draw_cursor(unsigned column, unsigned row)
 {
-    unsigned place = row * text_columns + column;
+    unsigned place = row * text_columns + column;  // hidden: behind the last cell
     if (place >> 8 != cursor_ >> 8) set_crtc(CrtcIndex::cursor_high, place >> 8);
     if (place != cursor_) set_crtc(CrtcIndex::cursor_low, place);
     cursor_ = place;

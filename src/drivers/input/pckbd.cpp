@@ -3,12 +3,13 @@
 //
 // The controller's command byte is read and changed; nothing is reset, nothing waits for the
 // keyboard: what it is told (enable, LEDs) is a queue that its acknowledgements move on. Supports:
-// scan code set 1 (what the controller makes of set 2) and set 2, US layout, LEDs, lost and
-// repeated bytes. Not: the mouse port (switched off), set 3, other layouts.
+// scan code set 1 (what the controller makes of set 2) and set 2, LEDs, lost and repeated bytes.
+// Not: set 3, multimedia keys. The mouse port is switched off: pms switches it on, and its bytes
+// are then left to that driver.
 // Specification: IBM PS/2 Hardware Interface Technical Reference, Keyboard and Auxiliary Device
 // Controller and Keyboards (101- and 102-Key); Intel 8242.  Tested on: QEMU.
+#include "console/input.h"
 #include "hal/driver.h"
-#include "vesper.h"
 
 namespace {
 using namespace hal;
@@ -31,32 +32,38 @@ struct CommandByte {  // in the controller
 namespace keyboard {  // commands to it and its answers
 constexpr uint8_t set_leds = 0xed, enable = 0xf4;
 constexpr uint8_t acknowledge = 0xfa, resend = 0xfe;
-constexpr uint8_t num_led = 1 << 1, caps_led = 1 << 2;
 }  // namespace keyboard
 
-// From here on a key has its number in set 1, and numbers after the prefix E0h have this bit.
-constexpr unsigned extended = 0x80;
-namespace scan {
-constexpr unsigned escape = 0x01, control = 0x1d, left_shift = 0x2a, right_shift = 0x36,
-                   print = 0x37, alt = 0x38, caps_lock = 0x3a, f1 = 0x3b, f10 = 0x44,
-                   num_lock = 0x45, scroll_lock = 0x46, keypad = 0x47, keypad_end = 0x53,
-                   system_request = 0x54, key_102 = 0x56, f11 = 0x57, f12 = 0x58, menu = 0x5d;
-}
-
-constexpr std::string_view plain{
-    "\0\0331234567890-=\b\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ", 0x3a};
-constexpr std::string_view shifted{
-    "\0\033!@#$%^&*()_+\b\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ", 0x3a};
-
-// The keypad from 47h on: with Num Lock, and without. The arrows between have the same order after
-// E0h.
-constexpr std::string_view keypad_digits = "789-456+1230.";
-constexpr uint16_t keypad_codes[] = {
-    VESPER_KEY_HOME,   VESPER_KEY_UP,     VESPER_KEY_PAGE_UP,   '-',
-    VESPER_KEY_LEFT,   VESPER_KEY_CENTER, VESPER_KEY_RIGHT,     '+',
-    VESPER_KEY_END,    VESPER_KEY_DOWN,   VESPER_KEY_PAGE_DOWN, VESPER_KEY_INSERT,
-    VESPER_KEY_DELETE,
+// From here on a key has its number in set 1: as usages of HID Usage Tables 1.5, page 7.
+constexpr uint8_t usages[] = {
+    0x00, 0x29, 0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x2d, 0x2e, 0x2a,
+    0x2b, 0x14, 0x1a, 0x08, 0x15, 0x17, 0x1c, 0x18, 0x0c, 0x12, 0x13, 0x2f, 0x30, 0x28, 0xe0,
+    0x04, 0x16, 0x07, 0x09, 0x0a, 0x0b, 0x0d, 0x0e, 0x0f, 0x33, 0x34, 0x35, 0xe1, 0x31, 0x1d,
+    0x1b, 0x06, 0x19, 0x05, 0x11, 0x10, 0x36, 0x37, 0x38, 0xe5, 0x55, 0xe2, 0x2c, 0x39, 0x3a,
+    0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x40, 0x41, 0x42, 0x43, 0x53, 0x47, 0x5f, 0x60, 0x61, 0x56,
+    0x5c, 0x5d, 0x5e, 0x57, 0x59, 0x5a, 0x5b, 0x62, 0x63, 0x46, 0x00, 0x64, 0x44, 0x45,
 };
+// Those after the prefix E0h; the shifts that surround some of them are none.
+constexpr struct {
+    uint8_t number, usage;
+} extended[] = {
+    {0x1c, 0x58}, {0x1d, 0xe4}, {0x35, 0x54}, {0x37, 0x46}, {0x38, 0xe6},
+    {0x46, 0x48}, {0x47, 0x4a}, {0x48, 0x52}, {0x49, 0x4b}, {0x4b, 0x50},
+    {0x4d, 0x4f}, {0x4f, 0x4d}, {0x50, 0x51}, {0x51, 0x4e}, {0x52, 0x49},
+    {0x53, 0x4c}, {0x5b, 0xe3}, {0x5c, 0xe7}, {0x5d, 0x65}, {0x5e, 0x66},
+};
+constexpr uint8_t usage_of_pause = 0x48;
+
+constexpr uint16_t mouse_port = 0x64;  // where its driver, pms, is in the device tree
+
+uint8_t usage_of(unsigned number, bool prefixed)
+{
+    if (!prefixed) return number < sizeof usages ? usages[number] : 0;
+    for (auto [with_prefix, usage] : extended) {
+        if (with_prefix == number) return usage;
+    }
+    return 0;
+}
 
 // Set 2 to set 1, as the controller translates it.
 constexpr uint8_t set_1[0x85] = {
@@ -71,170 +78,16 @@ constexpr uint8_t set_1[0x85] = {
     0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54, 0,    0,    0,    0x41, 0x54,
 };
 
-// What keys mean: bytes of scan codes in, codes of include/vesper.h out.
-class Decoder {
+class PcKeyboard final : public Keyboard {
 public:
-    explicit Decoder(const KeyInput& input) : input_(input) {}
-    void received(uint8_t byte);
-    uint8_t leds() const
+    explicit PcKeyboard(Device& device) : device_(device), regs_(device.ports())
     {
-        return static_cast<uint8_t>((num_lock_ ? keyboard::num_led : 0) |
-                                    (caps_lock_ ? keyboard::caps_led : 0));
+        model = "PS/2 keyboard";
     }
-    uint8_t set = 1;
-
-private:
-    enum Held : uint8_t {
-        left_shift = 1,
-        right_shift = 2,
-        shift = 3,
-        left_control = 4,
-        right_control = 8,
-        control = 12,
-        left_alt = 16,
-        right_alt = 32,
-        alt = 48,
-        caps_lock = 64,
-        num_lock = 128,
-    };
-    void key(unsigned number, bool released);
-    static uint8_t held_by(unsigned number);
-    int code_of(unsigned number) const;
-    int keypad_code(unsigned index) const;
-    int character(unsigned number) const;
-    void press(int code);
-
-    const KeyInput& input_;
-    unsigned prefix_ = 0;    // extended after E0h
-    unsigned pause_ = 0;     // so many numbers are missing after E1h
-    bool released_ = false;  // set 2: after F0h
-    uint8_t held_ = 0;
-    bool caps_lock_ = false, num_lock_ = false;
-};
-
-void Decoder::received(uint8_t byte)
-{
-    if (byte == 0xff || byte == 0) {  // overrun: releases may be lost, none shall stay down
-        held_ = 0;
-        prefix_ = pause_ = 0;
-        released_ = false;
-        return;
-    }
-    if (byte == 0xe0) {
-        prefix_ = extended;
-        return;
-    }
-    if (byte == 0xe1) {
-        pause_ = 2;
-        return;
-    }
-    if (set == 2 && byte == 0xf0) {
-        released_ = true;
-        return;
-    }
-    unsigned number = byte & 0x7f;
-    bool released = byte & 0x80;
-    if (set == 2) {
-        number = byte < sizeof set_1 ? set_1[byte] : 0;
-        released = std::exchange(released_, false);
-    }
-    if (pause_) {  // E1 1D 45; the releases follow at once
-        if (--pause_ == 0 && !released) press(VESPER_KEY_PAUSE);
-        return;
-    }
-    key(number | std::exchange(prefix_, 0), released);
-}
-
-uint8_t Decoder::held_by(unsigned number)
-{
-    switch (number) {
-    case scan::left_shift: return left_shift;
-    case scan::right_shift: return right_shift;
-    case scan::control: return left_control;
-    case scan::control | extended: return right_control;
-    case scan::alt: return left_alt;
-    case scan::alt | extended: return right_alt;
-    case scan::caps_lock: return caps_lock;
-    case scan::num_lock: return num_lock;
-    default: return 0;
-    }
-}
-
-void Decoder::key(unsigned number, bool released)
-{
-    if (uint8_t bit = held_by(number)) {
-        bool repeated = held_ & bit;
-        held_ = static_cast<uint8_t>(released ? held_ & ~bit : held_ | bit);
-        if (released || repeated) return;
-        if (bit == caps_lock) caps_lock_ = !caps_lock_;
-        if (bit == num_lock) num_lock_ = !num_lock_;
-        return;
-    }
-    if (released) return;
-    if (number == scan::escape && held_ & control && held_ & alt) return break_pressed(input_);
-    if (int code = code_of(number)) press(code);
-}
-
-// 0 if the key has no meaning.
-int Decoder::code_of(unsigned number) const
-{
-    using namespace scan;
-    if (number & extended) {
-        unsigned base = number & ~extended;
-        if (base >= keypad && base <= keypad_end) {
-            int code = keypad_codes[base - keypad];
-            return code >= 256 && code != VESPER_KEY_CENTER ? code : 0;
-        }
-        switch (base) {
-        case 0x1c: return '\r';
-        case 0x35: return '/';
-        case print: return VESPER_KEY_PRINT;
-        case scroll_lock: return VESPER_KEY_PAUSE;  // with Control
-        case menu: return VESPER_KEY_MENU;
-        default: return 0;  // also the shifts that surround some keys
-        }
-    }
-    if (number >= f1 && number <= f10) return static_cast<int>(VESPER_KEY_F1 + number - f1);
-    if (number == f11 || number == f12) return static_cast<int>(VESPER_KEY_F12 + number - f12);
-    if (number >= keypad && number <= keypad_end) return keypad_code(number - keypad);
-    if (number == system_request) return VESPER_KEY_PRINT;  // with Alt
-    return character(number == key_102 ? 0x2b : number);
-}
-
-int Decoder::keypad_code(unsigned index) const
-{
-    bool digits = num_lock_ != ((held_ & shift) != 0);
-    return digits ? keypad_digits[index] : keypad_codes[index];
-}
-
-int Decoder::character(unsigned number) const
-{
-    if (number >= plain.size()) return 0;
-    char c = plain[number];
-    bool letter = c >= 'a' && c <= 'z';
-    if (((held_ & shift) != 0) != (letter && caps_lock_)) c = shifted[number];
-    // Control with a letter, and as terminals have it with [ \ ] ^ _.
-    if (held_ & control && (letter || (c >= '[' && c <= '_'))) c &= 0x1f;
-    return c;
-}
-
-void Decoder::press(int code)
-{
-    if (code >= 256) {
-        if (held_ & shift) code |= VESPER_KEY_SHIFT;
-        if (held_ & control) code |= VESPER_KEY_CONTROL;
-    }
-    if (held_ & alt) code |= VESPER_KEY_ALT;
-    key_pressed(input_, code);
-}
-
-class Keyboard final : public KeyInput {
-public:
-    explicit Keyboard(Window window) : regs_(window), decoder_(*this) {}
     Result<uint8_t> read_command_byte();
     Result<void> start(uint8_t command_byte);
     void poll() override;
-    static void interrupt(void* context) { static_cast<Keyboard*>(context)->poll(); }
+    static void interrupt(void* context) { static_cast<PcKeyboard*>(context)->poll(); }
 
 private:
     enum class Telling : uint8_t { nothing, to_enable, of_leds, the_leds };
@@ -244,11 +97,23 @@ private:
         return regs_.poll<Status::InputFull>(0, 50_ms);  // the 8042 takes some microseconds
     }
     bool from_keyboard();
+    bool mouse_has_driver() const;
+    void received(uint8_t byte);
     void answered(uint8_t byte);
     void tell();
+    uint8_t leds() const  // Scroll, Num and Caps Lock
+    {
+        unsigned locks = modifiers() / input::num_lock;
+        return static_cast<uint8_t>((locks & 3) << 1 | locks >> 2);
+    }
 
+    Device& device_;
     Registers regs_;
-    Decoder decoder_;
+    uint8_t set_ = 1;
+    bool prefixed_ = false;  // after E0h
+    bool released_ = false;  // set 2: after F0h
+    unsigned pause_ = 0;     // so many numbers are missing after E1h
+
     Telling telling_ = Telling::to_enable;
     bool sent_ = false;  // what we are telling, and no answer has come yet
     unsigned tries_ = 0;
@@ -256,7 +121,41 @@ private:
     uint8_t leds_told_ = 0xff;
 };
 
-Result<void> Keyboard::command(uint8_t command)
+void PcKeyboard::received(uint8_t byte)
+{
+    if (byte == 0xff || byte == 0) {  // overrun: releases may be lost, none shall stay down
+        release_all();
+        prefixed_ = released_ = false;
+        pause_ = 0;
+        return;
+    }
+    if (byte == 0xe0) {
+        prefixed_ = true;
+        return;
+    }
+    if (byte == 0xe1) {
+        pause_ = 2;
+        return;
+    }
+    if (set_ == 2 && byte == 0xf0) {
+        released_ = true;
+        return;
+    }
+    unsigned number = byte & 0x7f;
+    bool released = byte & 0x80;
+    if (set_ == 2) {
+        number = byte < sizeof set_1 ? set_1[byte] : 0;
+        released = std::exchange(released_, false);
+    }
+    if (pause_) {  // E1 1D 45; the releases follow at once
+        if (--pause_ == 0) key(usage_of_pause, !released);
+        return;
+    }
+    uint8_t usage = usage_of(number, std::exchange(prefixed_, false));
+    if (usage) key(usage, !released);
+}
+
+Result<void> PcKeyboard::command(uint8_t command)
 {
     TRY(wait_for_room());
     regs_.write<Command>(command);
@@ -264,7 +163,7 @@ Result<void> Keyboard::command(uint8_t command)
 }
 
 // Whether there is a byte from the keyboard (or the controller); drops those of the mouse.
-bool Keyboard::from_keyboard()
+bool PcKeyboard::from_keyboard()
 {
     uint8_t status = regs_.read<Status>();
     if (!Status::OutputFull::in(status) || status == Status::nothing) return false;
@@ -273,7 +172,7 @@ bool Keyboard::from_keyboard()
     return false;
 }
 
-Result<uint8_t> Keyboard::read_command_byte()
+Result<uint8_t> PcKeyboard::read_command_byte()
 {
     TRY(command(Command::disable_keyboard));  // or the next byte may be a key's
     for (unsigned limit = 32; limit && regs_.get<Status::OutputFull>(); --limit) regs_.read<Data>();
@@ -282,12 +181,15 @@ Result<uint8_t> Keyboard::read_command_byte()
     return regs_.read<Data>();
 }
 
-Result<void> Keyboard::start(uint8_t command_byte)
+Result<void> PcKeyboard::start(uint8_t command_byte)
 {
-    decoder_.set = command_byte & CommandByte::translate ? 1 : 2;
-    command_byte |= CommandByte::keyboard_interrupt | CommandByte::disable_auxiliary;
-    command_byte &=
-        static_cast<uint8_t>(~(CommandByte::auxiliary_interrupt | CommandByte::disable_keyboard));
+    set_ = command_byte & CommandByte::translate ? 1 : 2;
+    command_byte |= CommandByte::keyboard_interrupt;
+    command_byte &= static_cast<uint8_t>(~CommandByte::disable_keyboard);
+    if (!mouse_has_driver()) {
+        command_byte |= CommandByte::disable_auxiliary;
+        command_byte &= static_cast<uint8_t>(~CommandByte::auxiliary_interrupt);
+    }
     TRY(command(Command::write_command_byte));
     TRY(wait_for_room());
     regs_.write<Data>(command_byte);
@@ -295,22 +197,32 @@ Result<void> Keyboard::start(uint8_t command_byte)
 }
 
 // Also the interrupt handler. The limit: a controller that is always full shall not hang us.
-void Keyboard::poll()
+void PcKeyboard::poll()
 {
     for (unsigned limit = 32; limit; --limit) {
         uint8_t status = regs_.read<Status>();
         if (!Status::OutputFull::in(status) || status == Status::nothing) break;
+        if (Status::FromAuxiliary::in(status) && mouse_has_driver()) break;
         uint8_t byte = regs_.read<Data>();
         if (Status::FromAuxiliary::in(status)) continue;
         if (byte == keyboard::acknowledge || byte == keyboard::resend)
             answered(byte);
         else
-            decoder_.received(byte);
+            received(byte);
     }
     tell();
 }
 
-void Keyboard::answered(uint8_t byte)
+// The mouse's bytes are for its driver, if somebody is at the port of the controller's commands.
+bool PcKeyboard::mouse_has_driver() const
+{
+    for (Device* i = device_.parent()->first_child(); i; i = i->next_sibling()) {
+        if (i->match().port == mouse_port) return true;
+    }
+    return false;
+}
+
+void PcKeyboard::answered(uint8_t byte)
 {
     if (!std::exchange(sent_, false)) return;
     if (byte == keyboard::resend) {
@@ -322,15 +234,15 @@ void Keyboard::answered(uint8_t byte)
 }
 
 // Sends what is next, if anything is and the controller takes it now.
-void Keyboard::tell()
+void PcKeyboard::tell()
 {
     if (sent_ && now_us() - sent_us_ > 500'000) {  // nobody there
         sent_ = false;
         telling_ = Telling::nothing;
     }
-    if (telling_ == Telling::nothing && leds_told_ != decoder_.leds()) {
+    if (telling_ == Telling::nothing && leds_told_ != leds()) {
         telling_ = Telling::of_leds;
-        leds_told_ = decoder_.leds();
+        leds_told_ = leds();
         tries_ = 0;
     }
     if (telling_ == Telling::nothing || sent_ || regs_.get<Status::InputFull>()) return;
@@ -344,13 +256,13 @@ void Keyboard::tell()
 Result<void> attach(Device& device)
 {
     if (Registers(device.ports()).read<Status>() == Status::nothing) return Error::not_found;
-    Keyboard& keyboard = *TRY(make<Keyboard>(device.ports()));
+    PcKeyboard& keyboard = *TRY(make<PcKeyboard>(device));
     auto command_byte = keyboard.read_command_byte();
     if (!command_byte) return fail(command_byte.error(), "{}: no answer", device.name());
     bool translated = command_byte.value() & CommandByte::translate;
     device.describe("PS/2 keyboard, scan code set {}", translated ? "1" : "2");
     publish(keyboard, "pckbd");
-    if (!device.on_interrupt(Keyboard::interrupt, &keyboard))
+    if (!device.on_interrupt(PcKeyboard::interrupt, &keyboard))
         log("{}: no interrupt; polled", device.name());
     TRY(keyboard.start(command_byte.value()));
     keyboard.poll();

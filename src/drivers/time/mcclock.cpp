@@ -3,9 +3,10 @@
 // place.
 //
 // The time is read between two updates, twice, until both readings agree: an interrupt may come
-// between. Years 70...99 are taken as 19xx, 00...69 as 20xx. Bit 7 of the index port masks the NMI
-// on a PC: it stays 0. Supports: BCD and binary, 12 and 24 hours.  Not: alarm, periodic interrupt,
-// setting the time. Data sheet: Motorola MC146818A (1984).  Tested on: QEMU.
+// between. It is set in the format that the clock is in, with updates held off, and read back; the
+// second goes on where it was. Years 70...99 are taken as 19xx, 00...69 as 20xx. Bit 7 of the index
+// port masks the NMI on a PC: it stays 0. Supports: BCD and binary, 12 and 24 hours.  Not: alarm,
+// periodic interrupt, a century register. Data sheet: Motorola MC146818A (1984).  Tested on: QEMU.
 #include "hal/driver.h"
 
 namespace {
@@ -18,6 +19,7 @@ enum : uint8_t {  // figure 8, address map
     seconds = 0,
     minutes = 2,
     hours = 4,
+    day_of_week = 6,  // 1: Sunday
     date_of_month = 7,
     month = 8,
     year = 9,
@@ -25,15 +27,9 @@ enum : uint8_t {  // figure 8, address map
     register_b = 11,
     register_d = 13
 };
-constexpr uint8_t update_in_progress = 0x80;                            // register A
-constexpr uint8_t set = 0x80, data_mode_binary = 4, mode_24_hours = 2;  // register B
-constexpr uint8_t valid_ram_and_time = 0x80, always_0 = 0x40;           // register D
-
-constexpr uint8_t days_in(unsigned month, unsigned year)
-{
-    if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
-    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
-}
+constexpr uint8_t update_in_progress = 0x80;                             // register A
+constexpr uint8_t hold = 0x80, data_mode_binary = 4, mode_24_hours = 2;  // register B; hold: SET
+constexpr uint8_t valid_ram_and_time = 0x80, always_0 = 0x40;            // register D
 
 class McClock final : public CalendarClock {
 public:
@@ -54,6 +50,25 @@ public:
         return Error::timed_out;
     }
 
+    Result<void> set(const CalendarTime& time) override
+    {
+        if (!time.valid() || time.year >= 2070) return Error::invalid;
+        uint8_t mode = read(register_b);
+        write(register_b, static_cast<uint8_t>(mode | hold));
+        write(seconds, encoded(time.second, mode));
+        write(minutes, encoded(time.minute, mode));
+        write(hours, encoded_hour(time.hour, mode));
+        write(day_of_week, static_cast<uint8_t>(time.weekday() + 1));
+        write(date_of_month, encoded(time.day, mode));
+        write(month, encoded(time.month, mode));
+        write(year, encoded(time.year % 100, mode));
+        write(register_b, static_cast<uint8_t>(mode & ~hold));
+        CalendarTime found = TRY(now());
+        int64_t passed = found.unix_seconds() - time.unix_seconds();
+        if (passed >= 0 && passed <= 2) return {};
+        return fail(Error::device, "{}: it does not keep what it is set to", name.view());
+    }
+
 private:
     struct Reading {
         uint8_t second, minute, hour, day, month, year, mode;
@@ -64,6 +79,21 @@ private:
     {
         regs_.write<Index>(index);
         return regs_.read<Data>();
+    }
+    void write(uint8_t index, uint8_t value) const
+    {
+        regs_.write<Index>(index);
+        regs_.write<Data>(value);
+    }
+    static uint8_t encoded(unsigned number, uint8_t mode)
+    {
+        bool binary = mode & data_mode_binary;
+        return static_cast<uint8_t>(binary ? number : number / 10 << 4 | number % 10);
+    }
+    static uint8_t encoded_hour(unsigned hour, uint8_t mode)
+    {
+        if (mode & mode_24_hours) return encoded(hour, mode);
+        return static_cast<uint8_t>(encoded((hour + 11) % 12 + 1, mode) | (hour >= 12 ? 0x80 : 0));
     }
     Reading read_all() const
     {
@@ -87,15 +117,13 @@ private:
     Result<CalendarTime> decoded(const Reading& r) const
     {
         uint8_t year = number(r.year, r.mode);
-        CalendarTime time = {.year = static_cast<uint16_t>(year + (year < 70 ? 2000 : 1900)),
+        CalendarTime time = {.year = year + (year < 70 ? 2000u : 1900u),
                              .month = number(r.month, r.mode),
                              .day = number(r.day, r.mode),
                              .hour = hour_of(r.hour, r.mode),
                              .minute = number(r.minute, r.mode),
                              .second = number(r.second, r.mode)};
-        bool valid = !(r.mode & set) && year < 100 && time.month >= 1 && time.month <= 12 &&
-                     time.day >= 1 && time.day <= days_in(time.month, time.year) &&
-                     time.hour < 24 && time.minute < 60 && time.second < 60;
+        bool valid = !(r.mode & hold) && year < 100 && time.valid();
         if (valid) return time;
         return fail(Error::corrupt, "{}: not set: {02x}-{02x}-{02x} {02x}:{02x}:{02x}, mode {02x}",
                     name.view(), r.year, r.month, r.day, r.hour, r.minute, r.second, r.mode);
