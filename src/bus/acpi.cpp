@@ -198,6 +198,7 @@ struct Pm1Status : Register<Pm1Status, 0, uint16_t> {  // 4.8.3.1.1
 struct Pm1Enable : Register<Pm1Enable, 0, uint16_t> {  // 4.8.3.1.2
     struct PowerButton : Field<8> {};
 };
+struct GeneralEnable : Register<GeneralEnable, 0, uint8_t> {};  // 4.8.4.1.2
 
 // The extended field, if it holds an address that can be used, else the one of 32 bits: 5.2.9. A
 // block's second half, of the same size, holds what enables the bits of the first.
@@ -403,9 +404,9 @@ Result<void> enable_button()
     button.status = status.value();
     // Other events are not handled here: they shall not interrupt.
     auto events = fixed_registers(fadt, 220, 80);
-    for (unsigned i = 0, bytes = fadt.at<uint8_t>(92) / 2; events && i < bytes; i += 2) {
+    for (unsigned i = 0, bytes = fadt.at<uint8_t>(92) / 2; events && i < bytes; ++i) {
         auto general = fixed_registers(fadt, 220, 80, bytes + i);
-        if (general) general.value().write<Pm1Enable>(0);
+        if (general) general.value().write<GeneralEnable>(0);
     }
     auto line = fadt.at<uint16_t>(46);
     auto handler = [](void* context) { static_cast<Button*>(context)->look(); };

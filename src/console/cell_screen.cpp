@@ -108,9 +108,9 @@ void CellScreen::move_rows(int lines)
 
 void CellScreen::set_scroll_region(unsigned top, unsigned bottom)
 {
-    if (top >= bottom || bottom >= rows) return;
+    if (bottom > rows || top + 2 > bottom) return;
     first_ = top;
-    last_ = bottom;
+    last_ = bottom - 1;
 }
 
 void CellScreen::blank_rows(unsigned first, unsigned count)

@@ -96,22 +96,27 @@ void look_for_new_inputs()
     for (InputDevice* input = first_input_device(); input; input = input->next) input->seen = true;
 }
 
-void for_each_output(auto action)
+// One action on all outputs, and then what an interrupt wanted to write meanwhile. In one function
+// for all actions: there are many.
+void on_all(void (*action)(TextOutput&, const void*), const void* context);
+
+void on_all(const auto& action)
 {
-    for (TextOutput* output = first_text_output(); output; output = output->next) {
-        if (output->enabled) action(*output);
-    }
+    using Action = std::remove_cvref_t<decltype(action)>;
+    on_all([](TextOutput& output,
+              const void* context) { (*static_cast<const Action*>(context))(output); },
+           &action);
 }
 
 const TextOutput* largest_output()
 {
     const TextOutput* largest = nullptr;
     unsigned most = 0;
-    for_each_output([&](const TextOutput& output) {
-        if (output.columns * output.rows <= most) return;
-        largest = &output;
-        most = output.columns * output.rows;
-    });
+    for (const TextOutput* i = first_text_output(); i; i = i->next) {
+        if (!i->enabled || i->columns * i->rows <= most) continue;
+        largest = i;
+        most = i->columns * i->rows;
+    }
     return largest;
 }
 
@@ -122,20 +127,20 @@ bool is_on_screen(unsigned column, unsigned row, size_t columns, unsigned rows)
            rows <= all.rows - row;
 }
 
-void write_to_all(std::string_view text)
-{
-    for_each_output([&](TextOutput& output) { output.write(text); });
-}
-
-// One call on all outputs, and then what an interrupt wanted to write meanwhile.
-void on_all(auto action)
+void on_all(void (*action)(TextOutput&, const void*), const void* context)
 {
     look_for_new_outputs();
     busy = true;
-    for_each_output(action);
+    for (TextOutput* i = first_text_output(); i; i = i->next) {
+        if (i->enabled) action(*i, context);
+    }
     do {
         busy = true;
-        for (char c; meanwhile.pop(c);) write_to_all({&c, 1});
+        for (char c; meanwhile.pop(c);) {
+            for (TextOutput* i = first_text_output(); i; i = i->next) {
+                if (i->enabled) i->write({&c, 1});
+            }
+        }
         busy = false;
     } while (meanwhile.size());
 }
@@ -255,14 +260,15 @@ void show_cursor(bool shown)
 
 Result<void> set_scroll_region(unsigned top, unsigned bottom)
 {
-    unsigned end = cells().rows - 1;
-    if (top >= bottom || bottom > end) return Error::invalid;
+    unsigned rows = cells().rows;
+    if (bottom == 0) bottom = rows;
+    if (bottom > rows || bottom < 2 || top > bottom - 2) return Error::invalid;
     screen_is_set_up = true;
-    on_all([&](TextOutput& output) {
+    on_all([=](TextOutput& output) {
         if (output.rows < 2) return;
         // The last row is the last one of every screen.
-        unsigned last = bottom == end ? output.rows - 1 : std::min(bottom, output.rows - 1);
-        output.set_scroll_region(top < last ? top : 0, last);
+        unsigned end = bottom == rows ? output.rows : std::min(bottom, output.rows);
+        output.set_scroll_region(top + 2 <= end ? top : 0, end);
     });
     return {};
 }
@@ -289,7 +295,7 @@ void begin_anew()
         set_attribute(TextOutput::default_attribute);
     if (screen_is_set_up) {
         show_cursor(true);
-        (void)set_scroll_region(0, cells().rows - 1);  // there are at least two
+        (void)set_scroll_region(0, 0);
         screen_is_set_up = false;
     }
     if (line_is_open) write("\n");

@@ -37,7 +37,7 @@ void show_cursor(bool shown);
 void set_attribute(uint8_t attribute);
 void clear();
 void scroll(int lines);  // the scrolling region
-// Only rows top ... bottom scroll from now on, the others stay: top < bottom.
+// Only rows top ... bottom - 1 scroll from now on, two at least; 0, 0: all.
 Result<void> set_scroll_region(unsigned top, unsigned bottom);
 // What is written next begins a line, in the usual colours, with the cursor shown and all rows
 // scrolling, whatever a payload has left.

@@ -9,6 +9,8 @@
 
 class PointerInput;
 
+extern const bool config_has_events;  // of the configuration: false leaves out all but plain keys
+
 namespace input {
 
 // The lower byte is that of a USB keyboard's report; the locks follow as its lights do.
@@ -42,7 +44,7 @@ struct KeyEvent {
 struct PointerEvent {
     uint64_t time_us;
     const PointerInput* device;
-    // Relative: how far it went, right and down positive. Absolute: where it is, 0 ... 32767 from
+    // Relative: how far it went, right and down positive. Absolute: where it is, 0 ... 65535 from
     // the left and the top of the screen.
     int x, y;
     int wheel;         // steps, away from the user positive
@@ -59,12 +61,11 @@ bool next_pointer_event(PointerEvent& event);
 bool is_held(uint8_t usage);
 uint16_t modifiers();
 
-void clear();  // forgets the events that nobody has read, and what was lost; not which keys are
-               // held
+void clear();  // forgets the events that nobody has read, but not which keys are held
 struct Lost {
     unsigned keys, pointers;
 };
-Lost lost();  // events dropped since the last clear()
+Lost lost();  // events that were dropped since boot
 
 // ---- for those who bring keys
 
@@ -103,7 +104,7 @@ public:
 
 protected:
     void moved_by(int x, int y, int wheel, uint32_t buttons);
-    void moved_to(int x, int y, int wheel, uint32_t buttons);  // 0 ... 32767
+    void moved_to(int x, int y, int wheel, uint32_t buttons);  // 0 ... 65535
     ~PointerInput() = default;
 
 private:

@@ -22,12 +22,12 @@ char ascii_for(char c)
 }
 
 // "Select graphic rendition". ANSI numbers colours with red as bit 0, VGA with blue.
-Text<24> colours(uint8_t attribute)
+Text<32> colours(uint8_t attribute)
 {
     constexpr uint8_t ansi[8] = {0, 4, 2, 6, 1, 5, 3, 7};
     unsigned front = ansi[attribute & 7] + (attribute & 8 ? 90u : 30u);
     unsigned back = ansi[attribute >> 4 & 7] + (attribute & 0x80 ? 100u : 40u);
-    Text<24> text;
+    Text<32> text;
     // The terminal's own colours where ours are the usual ones: it may be black on white.
     if (attribute == TextOutput::default_attribute) return text.append("\033[0m");
     return text.print("\033[0;{};{}m", front, back);
@@ -45,6 +45,12 @@ void Terminal::write(std::string_view text)
         send("\r\n");
         text.remove_prefix(line + 1);
     }
+}
+
+void Terminal::send_numbers(std::string_view format, unsigned a, unsigned b)
+{
+    Text<32> text;
+    send(text.print(format, a, b));
 }
 
 // As CellScreen does it, and terminals that wrap when the next character comes.
@@ -70,8 +76,8 @@ void Terminal::put_cells(unsigned column, unsigned row, std::span<const uint16_t
 {
     if (column >= columns || row >= rows) return;
     if (cells.size() > columns - column) cells = cells.first(columns - column);
-    Text<32> text;  // DECSC and DECRC keep the cursor and the colours
-    send(text.print("\0337\033[{};{}H", row + 1, column + 1));
+    // DECSC and DECRC keep the cursor and the colours.
+    send_numbers("\0337\033[{};{}H", row + 1, column + 1);
     unsigned attribute = 256;  // none yet
     for (uint16_t cell : cells) {
         if (cell >> 8 != attribute) send(colours(static_cast<uint8_t>(attribute = cell >> 8)));
@@ -84,8 +90,7 @@ void Terminal::put_cells(unsigned column, unsigned row, std::span<const uint16_t
 void Terminal::move_cursor(unsigned column, unsigned row)
 {
     cursor_ = {column, row};
-    Text<32> text;
-    send(text.print("\033[{};{}H", row + 1, column + 1));
+    send_numbers("\033[{};{}H", row + 1, column + 1);
 }
 
 void Terminal::show_cursor(bool shown) { send(shown ? "\033[?25h" : "\033[?25l"); }
@@ -100,19 +105,20 @@ void Terminal::clear()
 
 void Terminal::scroll(int lines)
 {
-    Text<32> text;
-    if (lines > 0) send(text.print("\033[{}S", lines));
-    if (lines < 0) send(text.print("\033[{}T", 0u - static_cast<unsigned>(lines)));
+    if (lines > 0) send_numbers("\033[{}S", static_cast<unsigned>(lines), 0);
+    if (lines < 0) send_numbers("\033[{}T", 0u - static_cast<unsigned>(lines), 0);
 }
 
 // DECSTBM, which also moves the cursor. All rows: of a terminal that is larger, too.
 void Terminal::set_scroll_region(unsigned top, unsigned bottom)
 {
-    last_ = bottom;
-    Text<32> text;
-    text.append("\0337\033[");
-    if (top > 0 || bottom + 1 < rows) text.print("{};{}", top + 1, bottom + 1);
-    send(text.append("r\0338"));
+    last_ = bottom - 1;
+    send("\0337");
+    if (top > 0 || bottom < rows)
+        send_numbers("\033[{};{}r", top + 1, bottom);
+    else
+        send("\033[r");
+    send("\0338");
 }
 
 void TerminalKeys::received(uint8_t byte)

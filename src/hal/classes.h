@@ -153,7 +153,7 @@ public:
     virtual void set_attribute(uint8_t attribute);  // for write()
     virtual void clear();            // all cells, also those outside the scrolling region
     virtual void scroll(int lines);  // the region: up if positive; the cursor stays
-    // Rows top ... bottom scroll, the others stay. top < bottom < rows.
+    // Only rows top ... bottom - 1 scroll; two at least.
     virtual void set_scroll_region(unsigned top, unsigned bottom);
 
     Text<16> name;
