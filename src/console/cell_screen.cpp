@@ -108,7 +108,7 @@ void CellScreen::move_rows(int lines)
 
 void CellScreen::set_scroll_region(unsigned top, unsigned bottom)
 {
-    if (bottom > rows || top + 2 > bottom) return;
+    if (bottom > rows || bottom < 2 || top > bottom - 2) return;
     first_ = top;
     last_ = bottom - 1;
 }

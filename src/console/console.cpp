@@ -48,17 +48,15 @@ bool is_chosen(std::string_view name)
 }
 
 // `console=` says nothing of pointers.
-bool is_heard(const InputDevice& input)
-{
-    return input.kind == InputDevice::Kind::pointer || is_chosen(input.name);
-}
-bool is_heard(const TextOutput& output) { return is_chosen(output.name); }
+bool can_be_chosen(const InputDevice& input) { return input.kind != InputDevice::Kind::pointer; }
+bool can_be_chosen(const TextOutput&) { return true; }
 
 template <class T> void apply_choice(T* first)
 {
     bool any = false;
-    for (T* i = first; i; i = i->next) any |= is_chosen(i->name) && is_heard(*i);
-    for (T* i = first; i; i = i->next) i->enabled = !any || is_heard(*i);
+    for (T* i = first; i; i = i->next) any |= can_be_chosen(*i) && is_chosen(i->name);
+    for (T* i = first; i; i = i->next)
+        i->enabled = !any || !can_be_chosen(*i) || is_chosen(i->name);
 }
 
 // A screen that is found late shows what has been said so far.

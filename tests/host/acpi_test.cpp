@@ -184,6 +184,126 @@ TEST_F(Acpi, NoControlRegisterIsSaid)
     EXPECT_TRUE(machine.logged("acpi: the PM1a control register cannot be reached"));
 }
 
+// ---- the power button
+
+struct AcpiButton : Acpi {
+    // A PM1 event block: the status register, whose bits a 1 clears, and the enable register.
+    struct Events : FakeDevice {
+        uint16_t status = 0, enable = 0x0421;
+        std::vector<uint16_t> cleared;
+        uint32_t read(unsigned offset, unsigned bytes) override
+        {
+            EXPECT_EQ(bytes, 2u);
+            return offset == 0 ? status : enable;
+        }
+        void write(unsigned offset, unsigned bytes, uint32_t value) override
+        {
+            EXPECT_EQ(bytes, 2u);
+            if (offset == 2) {
+                enable = uint16_t(value);
+            } else {
+                cleared.push_back(uint16_t(value));
+                status &= uint16_t(~value);
+            }
+        }
+    } events;
+    Register general{journal, "gpe"};
+    AcpiButton()
+    {
+        machine.ports(0x600, 4, events);
+        machine.ports(0xafe0, 4, general);
+        set<uint32_t>(56, 0x600);
+        set<uint8_t>(88, 4);
+        set<uint32_t>(80, 0xafe0);
+        set<uint8_t>(92, 4);
+        set<uint16_t>(46, 9);
+    }
+    bool pressed()
+    {
+        auto answer = acpi::button_pressed();
+        EXPECT_TRUE(answer) << error_text(answer.error());
+        return answer && answer.value();
+    }
+};
+
+TEST_F(AcpiButton, TellsOfEachPressOnce)
+{
+    events.status = 0x0111;  // pressed before anybody asked
+    EXPECT_FALSE(pressed());
+    EXPECT_EQ(events.enable, 0x0100);  // and nothing else interrupts
+    EXPECT_THAT(journal, ElementsAre("gpe+2 1: 0", "gpe+3 1: 0"));
+    EXPECT_FALSE(pressed());
+    events.status |= 0x0100;
+    EXPECT_TRUE(pressed());
+    EXPECT_FALSE(pressed());
+    events.status |= 0x8000;  // another event
+    EXPECT_FALSE(pressed());
+    for (uint16_t cleared : events.cleared) EXPECT_EQ(cleared, 0x0100);
+    EXPECT_EQ(events.status, 0x8011);
+}
+
+TEST_F(AcpiButton, RemembersAPressThatInterrupted)
+{
+    EXPECT_FALSE(pressed());
+    EXPECT_TRUE(machine.connected(9));
+    events.status = 0x0100;
+    machine.interrupt(9);
+    EXPECT_EQ(events.status, 0);  // or the line would stay up
+    EXPECT_TRUE(pressed());
+    EXPECT_FALSE(pressed());
+    machine.interrupt(9);
+    EXPECT_FALSE(pressed());
+}
+
+TEST_F(AcpiButton, TakesTheHardwareOverFirst)
+{
+    set<uint32_t>(48, 0xb2);
+    set<uint8_t>(52, 0xf1);
+    pm1a.value = 0;
+    machine.on_wait = [&] {
+        if (smi.value == 0xf1) pm1a.value |= 1;
+    };
+    EXPECT_FALSE(pressed());
+    EXPECT_EQ(journal.front(), "smi+0 1: f1");
+    EXPECT_EQ(events.enable, 0x0100);
+}
+
+TEST_F(AcpiButton, ThatIsNotFixedHardwareIsSaidOnce)
+{
+    set<uint32_t>(112, 1 << 4);
+    EXPECT_EQ(acpi::button_pressed().error(), Error::unsupported);
+    EXPECT_EQ(acpi::button_pressed().error(), Error::unsupported);
+    EXPECT_THAT(machine.log, ElementsAre("acpi: the power button is not fixed hardware"));
+    EXPECT_EQ(events.enable, 0x0421);
+    acpi::set_root(0);
+    set<uint32_t>(112, 1 << 20);
+    EXPECT_EQ(acpi::button_pressed().error(), Error::unsupported);
+}
+
+TEST_F(AcpiButton, WithoutItsRegistersIsSaid)
+{
+    set<uint32_t>(56, 0);
+    EXPECT_EQ(acpi::button_pressed().error(), Error::not_found);
+    EXPECT_TRUE(machine.logged("acpi: the PM1a registers cannot be reached"));
+    acpi::set_root(0);
+    set<uint32_t>(56, 0x600);
+    set<uint8_t>(88, 0);
+    EXPECT_EQ(acpi::button_pressed().error(), Error::not_found);
+    acpi::set_root(0);
+    memory.bytes[rsdp] = 'X';
+    EXPECT_EQ(acpi::button_pressed().error(), Error::not_found);
+}
+
+TEST_F(AcpiButton, ByExtendedAddresses)
+{
+    Events in_memory;
+    machine.memory(0xfed80800, 4, in_memory);
+    set_address(148, 0, 0xfed80800);
+    EXPECT_FALSE(pressed());
+    EXPECT_EQ(in_memory.enable, 0x0100);
+    EXPECT_EQ(events.enable, 0x0421);
+}
+
 // ---- finding the tables
 
 TEST_F(Acpi, NothingIsLookedAtUnasked)

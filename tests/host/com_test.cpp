@@ -292,6 +292,52 @@ TEST_F(Com, ShowsCellsByEscapeSequences)
     EXPECT_EQ(chip.to_line, "\033[24;80H\033[0;97;41m\033[2J\033[H\033[3S\033[2T");
 }
 
+TEST_F(Com, ShowsRowsRegionsAndTheCursorByEscapeSequences)
+{
+    attach();
+    const uint16_t cells[] = {0x0700 | 'a', 0x0700 | 'b', 0x1e00 | 'c'};
+    output->put_cells(0, 1, cells);
+    EXPECT_EQ(chip.to_line, "\0337\033[2;1H\033[0mab\033[0;93;44mc\0338");
+    chip.to_line.clear();
+    output->put_cells(78, 0, cells);  // what is beyond the row's end is left out
+    output->put_cells(0, 24, cells);
+    EXPECT_EQ(chip.to_line, "\0337\033[1;79H\033[0mab\0338");
+    chip.to_line.clear();
+    output->show_cursor(false);
+    output->show_cursor(true);
+    output->set_scroll_region(2, 10);
+    output->set_scroll_region(0, 24);
+    EXPECT_EQ(chip.to_line, "\033[?25l\033[?25h\0337\033[3;10r\0338\0337\033[r\0338");
+}
+
+TEST_F(Com, KnowsWhereTheTerminalsCursorIs)
+{
+    attach();
+    auto at = [&](unsigned column, unsigned row) {
+        EXPECT_EQ(output->cursor().column, column);
+        EXPECT_EQ(output->cursor().row, row);
+    };
+    output->write("ab\n\tc\b");
+    at(8, 1);
+    output->write(std::string(80, 'x'));
+    at(8, 2);
+    output->write("\r" + std::string(80, 'x'));
+    at(80, 2);  // it wraps when the next character comes
+    output->write("y");
+    at(1, 3);
+    output->put_cell(70, 20, 'X', 7);
+    at(1, 3);
+    output->move_cursor(3, 23);
+    output->write("\n\n");
+    at(0, 23);
+    output->set_scroll_region(0, 10);
+    output->move_cursor(3, 9);
+    output->write("\n\n");
+    at(0, 9);
+    output->clear();
+    at(0, 0);
+}
+
 TEST_F(Com, TracesInTheDataSheetsWords)
 {
     machine.trace_all = true;

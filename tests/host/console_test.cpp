@@ -177,6 +177,19 @@ TEST_F(Console, ReportsTheLargestScreen)
     EXPECT_EQ(console::move_cursor(0, 50).error(), Error::invalid);
 }
 
+TEST_F(Console, CountsTheChangesOfSize)
+{
+    unsigned before = console::size_changes();
+    EXPECT_EQ(console::size_changes(), before);
+    line.columns = 80, line.rows = 24;
+    publish(line, "com");
+    EXPECT_EQ(console::size_changes(), before);
+    screen.columns = 160, screen.rows = 50;
+    publish(screen, "genfb");
+    EXPECT_EQ(console::size_changes(), before + 1);
+    EXPECT_EQ(console::size_changes(), before + 1);
+}
+
 // ---- the terminal that all screens are
 
 struct Paper final : CellScreen {
@@ -200,7 +213,7 @@ struct Paper final : CellScreen {
     void draw_cursor(unsigned column, unsigned row) override
     {
         EXPECT_LT(column, columns);
-        EXPECT_LT(row, rows);
+        EXPECT_LE(row, rows);  // hidden
         cursor_column = column, cursor_row = row;
     }
 };
@@ -275,6 +288,140 @@ TEST_F(CellScreenTest, ScrollsUpAndDownByAnyNumber)
     paper.scroll(INT32_MAX);
     paper.scroll(0);
     EXPECT_EQ(paper.drawn, (Lines{"    ", "    ", "    "}));
+}
+
+TEST_F(CellScreenTest, PutsManyCellsAtOnce)
+{
+    const uint16_t cells[] = {0x1e00 | 'a', 0x0700 | 'b', 0x0700 | 'c'};
+    paper.write("123");
+    paper.cells_drawn = 0;
+    paper.put_cells(0, 0, {cells, 2});
+    EXPECT_EQ(paper.cells_drawn, 2u);
+    EXPECT_EQ(paper.attribute_at_0, 0x1e);
+    paper.put_cells(2, 1, cells);  // what is beyond the row's end is left out
+    paper.put_cells(4, 1, cells);
+    paper.put_cells(0, 3, cells);
+    EXPECT_EQ(paper.drawn, (Lines{"ab3 ", "  ab", "    "}));
+    EXPECT_EQ(paper.cursor().column, 3u);
+    EXPECT_EQ(paper.cursor().row, 0u);
+}
+
+TEST_F(CellScreenTest, HidesTheCursor)
+{
+    paper.write("ab");
+    paper.show_cursor(false);
+    EXPECT_EQ(paper.cursor_row, 3u);
+    paper.write("c");
+    EXPECT_EQ(paper.cursor_row, 3u);
+    EXPECT_EQ(paper.cursor().column, 3u);
+    paper.show_cursor(true);
+    EXPECT_EQ(paper.cursor_row, 0u);
+    EXPECT_EQ(paper.cursor_column, 3u);
+}
+
+TEST_F(CellScreenTest, ScrollsOnlyItsRegion)
+{
+    Paper high(4, 6);
+    high.write("0\n1\n2\n3\n4\n5");
+    high.set_scroll_region(1, 5);  // rows 1 ... 4
+    high.move_cursor(0, 4);
+    high.cells_drawn = 0;
+    high.write("A\nB");
+    EXPECT_EQ(high.drawn, (Lines{"0   ", "2   ", "3   ", "A   ", "B   ", "5   "}));
+    EXPECT_LE(high.cells_drawn, 16u);
+    high.scroll(-2);
+    EXPECT_EQ(high.drawn, (Lines{"0   ", "    ", "    ", "2   ", "3   ", "5   "}));
+    high.scroll(1);
+    EXPECT_EQ(high.drawn, (Lines{"0   ", "    ", "2   ", "3   ", "    ", "5   "}));
+    high.move_cursor(0, 5);  // below the region nothing scrolls
+    high.write("x\ny");
+    EXPECT_EQ(high.drawn[5], "y   ");
+    EXPECT_EQ(high.drawn[2], "2   ");
+    high.scroll(INT32_MAX);
+    high.scroll(INT32_MIN);
+    EXPECT_EQ(high.drawn, (Lines{"0   ", "    ", "    ", "    ", "    ", "y   "}));
+    for (auto [top, bottom] : {std::pair{2u, 7u}, {3u, 3u}, {4u, 5u}, {~0u, 3u}})
+        high.set_scroll_region(top, bottom);  // none: it stays as it is
+    high.scroll(1);
+    EXPECT_EQ(high.drawn[0], "0   ");
+    high.set_scroll_region(0, 6);
+    high.scroll(1);
+    EXPECT_EQ(high.drawn[4], "y   ");
+}
+
+TEST_F(CellScreenTest, ScrollsItsRegionAlsoAfterAllHasScrolled)
+{
+    Paper high(4, 4);
+    high.write("0\n1\n2\n3\n4\n5\n6");
+    EXPECT_EQ(high.drawn, (Lines{"3   ", "4   ", "5   ", "6   "}));
+    high.set_scroll_region(0, 2);
+    high.scroll(1);
+    EXPECT_EQ(high.drawn, (Lines{"4   ", "    ", "5   ", "6   "}));
+    high.set_scroll_region(2, 4);
+    high.scroll(-1);
+    EXPECT_EQ(high.drawn, (Lines{"4   ", "    ", "    ", "5   "}));
+}
+
+struct TwoScreens : Console {
+    Paper large{8, 6}, small{4, 3};
+    TwoScreens()
+    {
+        publish(large, "genfb");
+        publish(small, "vga");
+    }
+};
+
+TEST_F(TwoScreens, FillARectangleAndShowWhatFits)
+{
+    EXPECT_TRUE(console::fill(1, 1, 6, 3, '#', 0x07));
+    EXPECT_EQ(large.drawn,
+              (Lines{"        ", " ###### ", " ###### ", " ###### ", "        ", "        "}));
+    EXPECT_EQ(small.drawn, (Lines{"    ", " ###", " ###"}));
+    const uint16_t cells[] = {0x0700 | 'a', 0x0700 | 'b', 0x0700 | 'c'};
+    EXPECT_TRUE(console::put_cells(5, 5, cells));
+    EXPECT_EQ(large.drawn[5], "     abc");
+    EXPECT_TRUE(console::put_cells(3, 0, cells));
+    EXPECT_EQ(small.drawn[0], "   a");
+    EXPECT_EQ(console::put_cells(6, 5, cells).error(), Error::invalid);
+    EXPECT_EQ(console::put_cells(0, 6, cells).error(), Error::invalid);
+    EXPECT_EQ(console::fill(1, 1, 8, 1, '#', 7).error(), Error::invalid);
+    EXPECT_EQ(console::fill(1, 1, 1, 6, '#', 7).error(), Error::invalid);
+    EXPECT_EQ(console::fill(1, 1, ~0u, 1, '#', 7).error(), Error::invalid);
+    EXPECT_EQ(console::fill(1, 1, 1, ~0u, '#', 7).error(), Error::invalid);
+    EXPECT_TRUE(console::fill(0, 0, 0, 0, '#', 7));
+}
+
+TEST_F(TwoScreens, ScrollARegion)
+{
+    console::write("0\n1\n2\n3\n4\n5");
+    EXPECT_TRUE(console::set_scroll_region(1, 6));
+    console::scroll(1);
+    EXPECT_EQ(large.drawn[0], "0       ");
+    EXPECT_EQ(large.drawn[1], "2       ");
+    EXPECT_EQ(small.drawn, (Lines{"3   ", "5   ", "    "}));
+    EXPECT_EQ(console::set_scroll_region(1, 7).error(), Error::invalid);
+    EXPECT_EQ(console::set_scroll_region(5, 6).error(), Error::invalid);
+    EXPECT_EQ(console::set_scroll_region(0, 1).error(), Error::invalid);
+    EXPECT_EQ(console::set_scroll_region(7, 0).error(), Error::invalid);
+    EXPECT_TRUE(console::set_scroll_region(0, 0));
+    console::scroll(1);
+    EXPECT_EQ(large.drawn[0], "2       ");
+}
+
+TEST_F(TwoScreens, AreAsUsualForTheNextOne)
+{
+    console::write("x");
+    auto [column, row] = console::cursor();
+    EXPECT_EQ(column, 1u);
+    EXPECT_EQ(row, 0u);
+    console::show_cursor(false);
+    EXPECT_TRUE(console::set_scroll_region(2, 4));
+    EXPECT_EQ(large.cursor_row, 6u);
+    console::begin_anew();
+    EXPECT_EQ(large.cursor_row, 1u);
+    EXPECT_TRUE(console::move_cursor(0, 5));
+    console::write("a\nb");
+    EXPECT_EQ(large.drawn[4], "a       ");
 }
 
 TEST_F(CellScreenTest, ClearsWithTheAttribute)

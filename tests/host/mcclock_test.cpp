@@ -29,10 +29,21 @@ struct Chip : FakeDevice {
     }
     void write(unsigned offset, unsigned, uint32_t value) override
     {
-        ASSERT_EQ(offset, 0u);  // it sets nothing
+        if (offset == 1) return store(uint8_t(value));
         nmi_was_masked |= value & 0x80;
         index = value & 0x7f;
     }
+    // The time is taken only while SET holds the updates off; then the clock begins to go again.
+    void store(uint8_t value)
+    {
+        EXPECT_TRUE(index == 11 || (memory[11] & 0x80)) << "register " << int(index);
+        EXPECT_NE(index, 10);
+        if (index != 11 && broken) return;
+        memory[index] = value;
+        stores.push_back(index);
+    }
+    bool broken = false;
+    std::vector<uint8_t> stores;
 };
 
 class McClock : public testing::Test {
@@ -170,6 +181,74 @@ TEST_F(McClock, ClockThatNeverReadsTheSameTwiceTimesOut)
     machine.ports(0x70, 2, noise);
     ASSERT_TRUE(machine.attach(mcclock));
     EXPECT_EQ(first_calendar_clock()->next->now().error(), Error::timed_out);
+}
+
+TEST_F(McClock, IsSetInItsOwnFormat)
+{
+    EXPECT_TRUE(now());
+    const struct {
+        uint8_t mode;
+        std::array<uint8_t, 6> time;  // year, month, day, hour, minute, second
+    } cases[] = {
+        {0x02, {0x26, 0x12, 0x31, 0x23, 0x59, 0x08}},
+        {0x06, {26, 12, 31, 23, 59, 8}},
+        {0x04, {26, 12, 31, 11 | 0x80, 59, 8}},
+        {0x51, {0x26, 0x12, 0x31, 0x91, 0x59, 0x08}},  // and what else the register holds
+    };
+    for (auto& c : cases) {
+        chip.set({0, 0, 0, 0, 0, 0}, c.mode);
+        ASSERT_TRUE(first_calendar_clock()->set({2026, 12, 31, 23, 59, 8})) << int(c.mode);
+        EXPECT_EQ((std::array<uint8_t, 6>{chip.memory[9], chip.memory[8], chip.memory[7],
+                                          chip.memory[4], chip.memory[2], chip.memory[0]}),
+                  c.time);
+        EXPECT_EQ(chip.memory[6], 5);  // a Thursday
+        EXPECT_EQ(chip.memory[11], c.mode);
+        EXPECT_EQ(text(), "2026-12-31 23:59:08");
+    }
+    EXPECT_FALSE(chip.nmi_was_masked);
+}
+
+TEST_F(McClock, IsSetToEveryHour)
+{
+    EXPECT_TRUE(now());
+    for (uint8_t mode : {0x00, 0x02, 0x04, 0x06}) {
+        for (uint8_t hour = 0; hour < 24; ++hour) {
+            chip.memory[11] = mode;
+            ASSERT_TRUE(first_calendar_clock()->set({1999, 1, 2, hour, 0, 0}));
+            EXPECT_EQ(now().value().hour, hour);
+            EXPECT_EQ(now().value().year, 1999u);
+        }
+    }
+}
+
+TEST_F(McClock, IsSetAlsoWhenItWasStopped)
+{
+    EXPECT_TRUE(now());
+    chip.memory[11] = 0x82;
+    EXPECT_TRUE(first_calendar_clock()->set({2026, 1, 1, 0, 0, 0}));
+    EXPECT_EQ(chip.memory[11], 0x02);
+}
+
+TEST_F(McClock, RefusesTimesThatItCannotHold)
+{
+    EXPECT_TRUE(now());
+    for (CalendarTime wrong :
+         {CalendarTime{2070, 1, 1, 0, 0, 0}, CalendarTime{1969, 1, 1, 0, 0, 0},
+          CalendarTime{2026, 2, 29, 0, 0, 0}, CalendarTime{2026, 1, 1, 24, 0, 0},
+          CalendarTime{2026, 1, 1, 0, 60, 0}, CalendarTime{2026, 1, 1, 0, 0, 60},
+          CalendarTime{2026, 0, 1, 0, 0, 0}, CalendarTime{2026, 13, 1, 0, 0, 0},
+          CalendarTime{2026, 1, 0, 0, 0, 0}})
+        EXPECT_EQ(first_calendar_clock()->set(wrong).error(), Error::invalid);
+    EXPECT_TRUE(chip.stores.empty());
+}
+
+TEST_F(McClock, AClockThatDoesNotKeepItsTimeIsSaid)
+{
+    EXPECT_TRUE(now());
+    chip.broken = true;
+    EXPECT_EQ(first_calendar_clock()->set({2026, 1, 1, 0, 0, 0}).error(), Error::device);
+    EXPECT_TRUE(machine.logged("mcclock0: it does not keep what it is set to"));
+    EXPECT_EQ(chip.memory[11], 0x02);
 }
 
 TEST_F(McClock, NothingThereIsNoClockAndAttachNeverWaits)

@@ -1,57 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gtest/gtest.h>
-#include <deque>
 #include <random>
-#include "fakes/machine.h"
+#include "fakes/i8042.h"
 #include "vesper.h"
 
 extern const Driver pckbd;
 
 namespace {
-
-// An i8042 with a keyboard behind it, as far as the driver can tell.
-struct FakeController : FakeDevice {
-    bool present = true, answers = true, full = false, keyboard_answers = true, resends = false;
-    bool gone = false;
-    uint8_t command_byte = 0x65;  // translating, interrupts on, the mouse port off
-    uint8_t command = 0;
-    struct Byte {
-        uint8_t value;
-        bool from_mouse;
-    };
-    std::deque<Byte> output;
-    std::vector<uint8_t> told;  // what the keyboard was told
-
-    uint32_t read(unsigned offset, unsigned) override
-    {
-        if (!present || gone) return 0xff;
-        if (offset == 4) {
-            uint8_t status = uint8_t(0x14 | (full ? 2 : 0));
-            if (!output.empty()) status |= output.front().from_mouse ? 0x21 : 0x01;
-            return status;
-        }
-        if (output.empty()) return 0;
-        uint8_t value = output.front().value;
-        output.pop_front();
-        return value;
-    }
-    void write(unsigned offset, unsigned, uint32_t value) override
-    {
-        auto byte = uint8_t(value);
-        EXPECT_FALSE(full) << "written to while it was busy";
-        if (offset == 4) {
-            command = byte;
-            if (byte == 0xad) command_byte |= 0x10;
-            if (byte == 0x20 && answers) output.push_back({command_byte, false});
-        } else if (command == 0x60) {
-            command_byte = byte;
-            command = 0;
-        } else {
-            told.push_back(byte);
-            if (keyboard_answers) output.push_back({uint8_t(resends ? 0xfe : 0xfa), false});
-        }
-    }
-};
 
 using Keys = std::vector<int>;
 
@@ -66,7 +21,8 @@ struct Pckbd : testing::Test {
         ASSERT_TRUE(machine.attach(pckbd));
         ASSERT_NE(first_input_device(), nullptr);
         EXPECT_EQ(first_input_device()->name.view(), "pckbd0");
-        for (int i = 0; i < 4; ++i) first_input_device()->poll();  // the keyboard's acknowledgements
+        for (int i = 0; i < 4; ++i)
+            first_input_device()->poll();  // the keyboard's acknowledgements
     }
     Keys keys(std::initializer_list<int> bytes)
     {

@@ -8,12 +8,16 @@ void reset_registry();  // bus/registry.cpp
 namespace fs {
 void reset_volumes();  // fs/volumes.cpp
 }
+void reset_console();   // console/console.cpp
+void reset_input();     // console/input.cpp
 
 FakeMachine::FakeMachine()
 {
     fake_machine = this;
     reset_registry();
     fs::reset_volumes();
+    reset_console();
+    reset_input();
     Device::root() = Device();  // the nodes of the machine before are freed
 }
 FakeMachine::~FakeMachine()
