@@ -58,8 +58,9 @@ function(read_config file)
   if(bus_entries MATCHES "&pci_bus")
     set(has_pci true)
   endif()
-  set(has_events false)  # of input: the calls and the command that show them, and the host tests
-  if("input" IN_LIST services OR tool_entries MATCHES "&events_tool" OR NOT VESPER_BUILD STREQUAL kernel)
+  set(has_events false)  # somebody wants them: the API, the monitor, the host tests
+  if("input" IN_LIST services OR tool_entries MATCHES "&events_tool" OR
+     NOT VESPER_BUILD STREQUAL kernel)
     set(has_events true)
   endif()
   string(APPEND text "const char* const config_name = \"${VESPER_CONFIG}\";\n"
