@@ -12,7 +12,8 @@ Result<void> off();
 // the payload's; before, the firmware switches off. Errors: those of off().
 Result<bool> button_pressed();
 
-// Syncs, and starts anew by every means there is: ACPI's reset register, the i8042, the chip set's, a triple fault.
+// Syncs, and starts anew by every means there is: ACPI's reset register, the i8042, the chip set's,
+// a triple fault.
 [[noreturn]] void reset();
 
 }  // namespace power

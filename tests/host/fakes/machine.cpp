@@ -8,8 +8,8 @@ void reset_registry();  // bus/registry.cpp
 namespace fs {
 void reset_volumes();  // fs/volumes.cpp
 }
-void reset_console();   // console/console.cpp
-void reset_input();     // console/input.cpp
+void reset_console();  // console/console.cpp
+void reset_input();    // console/input.cpp
 
 FakeMachine::FakeMachine()
 {
