@@ -164,7 +164,7 @@ enum vesper_button {
 };
 struct vesper_pointer_event {
     uint64_t time;
-    int32_t x, y;     /* motion, right and down positive; or a position, 0 ... 32767 */
+    int32_t x, y;     /* motion, right and down positive; or a position, 0 ... 65535 */
     int32_t wheel;    /* notches, away from the user positive */
     uint32_t buttons; /* held after it: enum vesper_button */
     uint32_t changed; /* buttons that were pressed or released */
@@ -478,7 +478,7 @@ struct vesper_time {
     /* Sets the battery-backed clock; unix_seconds is not looked at. INVALID: no such date.
      * NOT_FOUND, TIMED_OUT. */
     int (*set_date)(const struct vesper_date* date);
-    /* Fills in a date from seconds since 1970-01-01. INVALID: before 1970, or after 9999. */
+    /* Fills in a date from seconds since 1970-01-01. INVALID: before 1970, or 2^31 days later. */
     int (*to_date)(int64_t unix_seconds, struct vesper_date* date);
     /* Fills in unix_seconds from the rest. INVALID: no such date. */
     int (*from_date)(struct vesper_date* date);

@@ -23,3 +23,8 @@ template <size_t N> void copy_text(char (&to)[N], std::string_view from)
     memcpy(to, from.data(), length);
     memset(to + length, 0, N - length);
 }
+
+inline vesper_date to_api(const CalendarTime& t)
+{
+    return {t.year, t.month, t.day, t.hour, t.minute, t.second, t.unix_seconds()};
+}

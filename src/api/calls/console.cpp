@@ -49,3 +49,36 @@ int api_console_scroll(int lines)
     console::scroll(lines);
     return 0;
 }
+
+int api_console_region(uint32_t top, uint32_t bottom)
+{
+    return code(console::set_scroll_region(top, bottom));
+}
+
+int api_console_cursor(uint32_t* column, uint32_t* row)
+{
+    auto cursor = console::cursor();
+    *column = cursor.column;
+    *row = cursor.row;
+    return 0;
+}
+
+int api_console_show_cursor(uint32_t visible)
+{
+    console::show_cursor(visible);
+    return 0;
+}
+
+int api_console_fill(uint32_t column, uint32_t row, uint32_t columns, uint32_t rows, int c,
+                     uint32_t attribute)
+{
+    return code(console::fill(column, row, columns, rows, static_cast<char>(c),
+                              static_cast<uint8_t>(attribute)));
+}
+
+int api_console_put_row(uint32_t column, uint32_t row, const uint16_t* cells, uint32_t count)
+{
+    return code(console::put_cells(column, row, {cells, count}));
+}
+
+int api_console_resizes() { return static_cast<int>(console::size_changes()); }

@@ -13,3 +13,9 @@ int api_power_idle()
     interrupts.halt();
     return 0;
 }
+
+int api_power_button()
+{
+    auto pressed = power::button_pressed();
+    return pressed ? pressed.value() : code(pressed);
+}

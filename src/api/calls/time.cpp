@@ -20,10 +20,8 @@ int api_time_date(vesper_date* date)
     CalendarClock* clock = first_calendar_clock();
     if (!clock) return VESPER_NOT_FOUND;
     auto now = clock->now();
-    if (!now) return code(now.error());
-    const CalendarTime& t = now.value();
-    *date = {t.year, t.month, t.day, t.hour, t.minute, t.second, t.unix_seconds()};
-    return 0;
+    if (now) *date = to_api(now.value());
+    return code(now);
 }
 
 int api_time_sleep_until(uint64_t end)

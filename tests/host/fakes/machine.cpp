@@ -131,6 +131,17 @@ Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* co
     return {};
 }
 
+void disconnect_interrupt(InterruptHandler handler, void* context)
+{
+    std::erase_if(fake_machine->handlers, [&](const auto& entry) {
+        return entry.second.first == handler && entry.second.second == context;
+    });
+}
+void disconnect_interrupts(const Device&) {}  // the tests look at what a driver published
+
+Result<Message> connect_message(InterruptHandler, void*) { return Error::unsupported; }
+void disconnect_message(InterruptHandler, void*) {}
+
 Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary)
 {
     FakeMachine& m = *fake_machine;
