@@ -67,7 +67,8 @@ TEST_F(Volumes, AreMountedOnceAndUnmounted)
 
 TEST_F(Volumes, EveryFileSystemGivesItsMemoryBack)
 {
-    for (const char* image : {"ffs1_tiny.img", "fat16.img", "fat32.img", "ext2-1k.img", "ext4.img"}) {
+    for (const char* image :
+         {"ffs1_tiny.img", "fat16.img", "fat32.img", "ext2-1k.img", "ext4.img"}) {
         ImageDevice disk = ImageDevice::load(image);
         size_t before = FakeHeap::live();
         auto volume = fs::mount(disk);
