@@ -200,6 +200,13 @@ Device* Device::by_number(int number)
     return device;
 }
 
+// For the host tests, which plug many machines after one another.
+void reset_devices()
+{
+    Device::root() = Device();
+    first_found = nullptr;
+}
+
 int Device::number() const
 {
     int number = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 FakeMachine* fake_machine = nullptr;
+void reset_devices();   // bus/device.cpp
 void reset_registry();  // bus/registry.cpp
 namespace fs {
 void reset_volumes();  // fs/volumes.cpp
@@ -18,13 +19,13 @@ FakeMachine::FakeMachine()
     fs::reset_volumes();
     reset_console();
     reset_input();
-    Device::root() = Device();  // the nodes of the machine before are freed
+    reset_devices();  // the nodes of the machine before are freed
 }
 FakeMachine::~FakeMachine()
 {
     reset_registry();
     fs::reset_volumes();
-    Device::root() = Device();
+    reset_devices();
     fake_machine = nullptr;
 }
 
@@ -134,7 +135,7 @@ Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* co
 void disconnect_interrupt(InterruptHandler handler, void* context)
 {
     std::erase_if(fake_machine->handlers, [&](const auto& entry) {
-        return entry.second.first == handler && entry.second.second == context;
+        return entry.second.function == handler && entry.second.context == context;
     });
 }
 void disconnect_interrupts(const Device&) {}  // the tests look at what a driver published
@@ -201,5 +202,6 @@ void break_pressed(const KeyInput&) { ++fake_machine->breaks; }
 namespace debug {
 void request_break() { ++fake_machine->breaks; }
 void stop_point() {}
-void (*on_break_key)(int code) = nullptr;
+bool (*on_break_key)(int code) = nullptr;
+bool payload_break_is_wanted() { return false; }
 }  // namespace debug
