@@ -59,12 +59,17 @@ function(read_config file)
     set(has_pci true)
   endif()
   set(has_events false)  # somebody wants them: the API, the monitor, the host tests
-  if("input" IN_LIST services OR tool_entries MATCHES "&events_tool" OR
+  if(calls MATCHES "/input.cpp" OR tool_entries MATCHES "&events_tool" OR
      NOT VESPER_BUILD STREQUAL kernel)
     set(has_events true)
   endif()
+  set(has_trace false)
+  if(tool_entries MATCHES "&trace_tool" OR VESPER_CONFIG STREQUAL host)  # there without commands
+    set(has_trace true)
+  endif()
   string(APPEND text "const char* const config_name = \"${VESPER_CONFIG}\";\n"
     "const bool config_has_pci = ${has_pci};\n"
+    "const bool config_has_trace = ${has_trace};\n"
     "extern const bool config_has_events;\nconst bool config_has_events = ${has_events};\n")
   set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems"
     "tool:debug::Tool:tools")

@@ -37,6 +37,7 @@ static void read_boot_info(uint32_t magic, uint32_t address)
 static void attach_early_devices()
 {
     console::choose(boot_info.console);
+    hal::AttachTrace until_all_are_there(Device::root());
     const Driver* early[16];
     size_t count = 0;
     for (const Driver* driver : config_drivers) {
@@ -80,6 +81,7 @@ extern "C" [[noreturn]] void kernel_main(uint32_t magic, uint32_t address, uint3
 {
     cpu::init(has_large_pages);
     read_boot_info(magic, address);
+    if (config_has_trace) hal::start_trace(boot_info.trace);
     attach_early_devices();
     say_hello();
     if (machine::init(boot_info)) {

@@ -31,6 +31,7 @@ struct Connection {
     InterruptHandler handler;
     void* context;
     uint32_t count;
+    const char* owner = "";
 };
 constinit Connection connections[messages] = {};
 constinit Registers local;
@@ -60,8 +61,10 @@ void serve(unsigned vector)
     if (vector == spurious_vector) return;  // nothing is in service: 11.9
     Connection& connection = connections[vector - first_vector];
     ++connection.count;
+    trace_interrupt(connection.owner, Access::interrupt, vector);
     if (connection.handler) connection.handler(connection.context);
     local.write<EndOfInterrupt>(0);
+    trace_interrupt(connection.owner, Access::end, vector);
 }
 
 void restart()
@@ -77,12 +80,12 @@ void restart()
 
 namespace hal {
 
-Result<Message> connect_message(InterruptHandler handler, void* context)
+Result<Message> connect_message(InterruptHandler handler, void* context, const char* owner)
 {
     TRY(enable());
     for (unsigned i = 0; i < messages; ++i) {
         if (connections[i].handler) continue;
-        connections[i] = {handler, context, 0};
+        connections[i] = {handler, context, 0, owner};
         return Message{message_address | (local.read<Id>() >> 24) << 12, first_vector + i};
     }
     return Error::no_memory;

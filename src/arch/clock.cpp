@@ -13,8 +13,10 @@ using namespace hal;
 
 struct Counter0 : Register<Counter0, 0, uint8_t> {};
 struct Control : Register<Control, 3, uint8_t> {
-    static constexpr uint8_t rate_generator = 0x34;  // counter 0, low then high byte, mode 2
-    static constexpr uint8_t latch = 0x00;
+    enum Value : uint8_t {
+        rate_generator = 0x34,  // counter 0, low then high byte, mode 2
+        latch = 0x00,
+    };
 };
 
 constexpr uint32_t hertz = 1193182;
@@ -100,7 +102,7 @@ void init()
     start_counter();
     if (cpu::features.tsc) state.first_tsc = cpu::read_tsc();
     state.first_us = pit_us();
-    (void)connect_interrupt(0, on_tick, nullptr);  // line 0 exists, and the table is empty
+    (void)connect_interrupt(0, on_tick, nullptr, "pit");  // line 0 exists, and the table is empty
 }
 
 void restart()

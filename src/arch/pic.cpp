@@ -13,9 +13,11 @@ namespace {
 using namespace hal;
 
 struct Command : Register<Command, 0, uint8_t> {
-    static constexpr uint8_t icw1 = 0x11;  // edge triggered, cascade, ICW4 follows
-    static constexpr uint8_t end_of_interrupt = 0x20;
-    static constexpr uint8_t read_in_service = 0x0b;
+    enum Value : uint8_t {
+        icw1 = 0x11,  // edge triggered, cascade, ICW4 follows
+        end_of_interrupt = 0x20,
+        read_in_service = 0x0b,
+    };
 };
 struct Data : Register<Data, 1, uint8_t> {
     static constexpr uint8_t icw4 = 0x01;  // 8086 mode
@@ -36,6 +38,7 @@ struct Connection {
     InterruptHandler handler;
     void* context;
     const Device* device;  // null: the kernel's own, or a payload's
+    const char* owner;
     uint8_t line;
 };
 constinit Connection connections[48] = {};
@@ -91,13 +94,14 @@ uint32_t spurious_interrupts() { return spurious; }
 
 namespace hal {
 
-Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context)
+Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context,
+                               const char* owner)
 {
     if (line >= lines || line == cascade) return Error::invalid;
     unsigned free = 0;
     while (free < connection_count && connections[free].handler) ++free;
     if (free == std::size(connections)) return Error::no_memory;
-    connections[free] = {handler, context, Device::attaching(), static_cast<uint8_t>(line)};
+    connections[free] = {handler, context, Device::attaching(), owner, static_cast<uint8_t>(line)};
     if (free == connection_count) ++connection_count;
     pic::unmask(line);
     return {};
@@ -119,6 +123,14 @@ void disconnect_interrupts(const Device& device)
 
 }  // namespace hal
 
+[[gnu::noinline, gnu::cold]] static void trace_all(hal::Access what, unsigned line)
+{
+    for (unsigned i = 0; i < connection_count; ++i) {
+        const Connection& c = connections[i];
+        if (c.handler && c.line == line) hal::trace_interrupt(c.owner, what, line);
+    }
+}
+
 extern "C" {
 constinit uint32_t interrupt_depth = 0;
 
@@ -135,18 +147,22 @@ static void serve(unsigned line)
         return;
     }
     ++counts[line];
+    if (config_has_trace && hal::tracing) trace_all(hal::Access::interrupt, line);
     for (unsigned i = 0; i < connection_count; ++i) {
-        auto [handler, context, device, on_line] = connections[i];
+        auto [handler, context, device, owner, on_line] = connections[i];
         if (handler && on_line == line) handler(context);
     }
     if (line >= 8) chip(1).write<Command>(Command::end_of_interrupt);
     chip(0).write<Command>(Command::end_of_interrupt);
+    if (config_has_trace && hal::tracing) trace_all(hal::Access::end, line);
 }
 
 uint32_t handle_interrupt(unsigned line, const uint32_t* interrupted)
 {
     ++interrupt_depth;
+    if (config_has_trace) hal::in_interrupt = true;
     serve(line);
+    if (config_has_trace) hal::in_interrupt = interrupt_depth > 1;
     --interrupt_depth;
     return debug::break_is_due(interrupted[1]);
 }

@@ -7,6 +7,7 @@
 #include "fs/volumes.h"
 #include "hal/classes.h"
 #include "hal/reg.h"
+#include "hal/trace.h"
 
 namespace {
 
@@ -29,6 +30,7 @@ static void sync()
 Result<void> power::off()
 {
     sync();
+    hal::show_trace();
     Error error = Error::not_found;
     for (PowerControl* control = first_power_control(); control; control = control->next)
         error = control->off().error();
@@ -49,6 +51,7 @@ Result<bool> power::button_pressed()
 void power::reset()
 {
     sync();
+    hal::show_trace();
     cpu::disable_interrupts();
     for (PowerControl* control = first_power_control(); control; control = control->next)
         (void)control->reset();  // has failed if it comes back

@@ -5,17 +5,13 @@
 #include "lib/bytes.h"
 
 namespace {
-enum Opcode : uint8_t {
-    initialize_device_parameters = 0x91,
-    set_multiple_mode = 0xc6,
-    flush_cache = 0xe7,
-    flush_cache_ext = 0xea,
-};
+using enum AtaCommand::Opcode;
 enum Protocol : uint8_t { single, multiple, dma };
 constexpr uint8_t transfer_opcodes[2][2][3] = {
     // [write][EXT][protocol]
-    {{0x20, 0xc4, 0xc8}, {0x24, 0x29, 0x25}},
-    {{0x30, 0xc5, 0xca}, {0x34, 0x39, 0x35}},
+    {{read_sectors, read_multiple, read_dma}, {read_sectors_ext, read_multiple_ext, read_dma_ext}},
+    {{write_sectors, write_multiple, write_dma},
+     {write_sectors_ext, write_multiple_ext, write_dma_ext}},
 };
 constexpr uint8_t device_fault = 0x20;                              // of Status
 constexpr uint8_t id_not_found = 0x10, uncorrectable_error = 0x40;  // of Error

@@ -28,6 +28,26 @@ struct AtaIdentity {
 
 // The values of a command's registers, and its data.
 struct AtaCommand {
+    enum Opcode : uint8_t {  // as far as they are used here
+        read_sectors = 0x20,
+        read_sectors_ext = 0x24,
+        read_dma_ext = 0x25,
+        read_multiple_ext = 0x29,
+        write_sectors = 0x30,
+        write_sectors_ext = 0x34,
+        write_dma_ext = 0x35,
+        write_multiple_ext = 0x39,
+        initialize_device_parameters = 0x91,
+        identify_packet_device = 0xa1,
+        read_multiple = 0xc4,
+        write_multiple = 0xc5,
+        set_multiple_mode = 0xc6,
+        read_dma = 0xc8,
+        write_dma = 0xca,
+        flush_cache = 0xe7,
+        flush_cache_ext = 0xea,
+        identify_device = 0xec,
+    };
     uint8_t opcode = 0;
     uint8_t drive = 0;      // of the two on an IDE channel
     bool lba = false;       // else the address is a cylinder << 8 | sector, and a head << 24

@@ -8,6 +8,7 @@
 #include "boot/boot_info.h"
 #include <algorithm>
 #include <cstring>
+#include "hal/trace.h"
 #include "lib/bytes.h"
 
 constinit uint64_t loader_acpi_root = 0;
@@ -367,7 +368,8 @@ bool Reader::take_option(std::string_view word)
         return true;
     };
     return value_of("root=", info_.root) || value_of("kexec=", info_.kexec) ||
-           value_of("console=", info_.console);
+           value_of("console=", info_.console) ||
+           (config_has_trace && value_of("trace=", info_.trace));
 }
 
 template <size_t N> void add_word(Text<N>& words, std::string_view word)

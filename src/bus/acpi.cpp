@@ -186,17 +186,17 @@ struct Address {
 };
 
 struct Pm1Control : Register<Pm1Control, 0, uint16_t> {  // 4.8.3.2.1
-    struct SciEnable : Field<0> {};
-    struct SleepType : Field<10, 3> {};
-    struct SleepEnable : Field<13> {};
+    struct SciEnable : Field<SciEnable, 0> {};
+    struct SleepType : Field<SleepType, 10, 3> {};
+    struct SleepEnable : Field<SleepEnable, 13> {};
 };
 
 struct Pm1Status : Register<Pm1Status, 0, uint16_t> {  // 4.8.3.1.1
     static constexpr uint16_t write_one_to_clear = 0xffff;
-    struct PowerButton : Field<8> {};
+    struct PowerButton : Field<PowerButton, 8> {};
 };
 struct Pm1Enable : Register<Pm1Enable, 0, uint16_t> {  // 4.8.3.1.2
-    struct PowerButton : Field<8> {};
+    struct PowerButton : Field<PowerButton, 8> {};
 };
 struct GeneralEnable : Register<GeneralEnable, 0, uint8_t> {};  // 4.8.4.1.2
 

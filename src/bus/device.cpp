@@ -63,6 +63,12 @@ bool fits(const Match& match, const Device& found, const PciIdentity& identity)
     return match.bus == found.match().bus && match.port == found.match().port;
 }
 
+Result<void> attach_traced(const Driver& driver, Device& device)
+{
+    hal::AttachTrace trace(device);
+    return driver.attach(device);
+}
+
 }  // namespace
 
 static constinit Device* attaching_device = nullptr;
@@ -74,7 +80,7 @@ bool Device::attach_by(const Driver& driver)
     driver_ = &driver;
     Device* outer = attaching_device;
     attaching_device = this;
-    auto attached = driver.attach(*this);
+    auto attached = attach_traced(driver, *this);
     attaching_device = outer;
     if (attached.error() == Error::not_found) {
         driver_ = nullptr;

@@ -66,7 +66,7 @@ Result<void> connect(Device& device, unsigned index, hal::InterruptHandler handl
     unsigned msix = pci.capability(msix_capability), msi = pci.capability(msi_capability);
     unsigned most = msix ? (pci.read<uint16_t>(msix + 2) & msix_size) + 1 : msi ? 1 : 0;
     if (index >= most) return Error::unsupported;
-    Message message = TRY(hal::connect_message(handler, context));
+    Message message = TRY(hal::connect_message(handler, context, device.name()));
     Result<void> sent;
     if (msix)
         sent = send_msix(device, msix, index, message);

@@ -7,6 +7,7 @@
 #include "debug/request.h"
 #include "hal/log.h"
 #include "hal/time.h"
+#include "hal/trace.h"
 #include "lib/ring.h"
 #include "vesper.h"
 
@@ -180,6 +181,7 @@ void write(std::string_view text)
     if (text.empty()) return;
     line_is_open = text.back() != '\n';
     on_all([&](TextOutput& output) { output.write(text); });
+    hal::show_trace();
 }
 
 void put_char(char c)
@@ -315,6 +317,7 @@ bool hears(const InputDevice& device)
 
 int poll_key()
 {
+    hal::show_trace();
     int code = -1;
     {
         // An input's poll() and its interrupt handler do the same work: not both at once.
@@ -348,7 +351,21 @@ void log(std::string_view line)
         output.write(line);
         output.write("\n");
     });
+    hal::show_trace();
 }
+
+void write_trace(std::string_view line, std::string_view device)
+{
+    on_all([&](TextOutput& output) {
+        if (output.name.view() == device) return;
+        if (line_is_open) output.write("\n");
+        output.write(line);
+        output.write("\n");
+    });
+    line_is_open = false;
+}
+
+bool is_busy() { return busy; }
 
 void take_key(const KeyInput& from, int code)
 {

@@ -43,6 +43,11 @@ Result<void> set_scroll_region(unsigned top, unsigned bottom);
 // scrolling, whatever a payload has left.
 void begin_anew();
 
+// A line about what the driver of a device does, on all outputs but that device, and not for the
+// log. Only when no call of the console is under way.
+void write_trace(std::string_view line, std::string_view device);
+bool is_busy();
+
 // The next key, in the codes of include/vesper.h; -1 if there is none. Looks at the hardware too,
 // so that it works with interrupts off.
 int poll_key();

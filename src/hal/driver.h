@@ -15,6 +15,7 @@
 #include "hal/log.h"
 #include "hal/pci.h"
 #include "hal/reg.h"
+#include "hal/trace.h"
 #include "lib/heap.h"
 
 struct Match {
@@ -82,7 +83,7 @@ public:
     Result<void> on_interrupt(hal::InterruptHandler handler, void* context)
     {
         if (irq_ == 0) return Error::invalid;  // line 0 is the timer's
-        return hal::connect_interrupt(irq_, handler, context);
+        return hal::connect_interrupt(irq_, handler, context, name());
     }
 
     // ---- what a driver tells

@@ -3,6 +3,7 @@
 // be shared: every handler on it is called, so each looks whether its device wants something.
 #pragma once
 #include "hal/result.h"
+#include "hal/trace.h"
 
 class Device;
 
@@ -10,9 +11,11 @@ namespace hal {
 
 using InterruptHandler = void (*)(void* context);
 
-// Calls handler(context) for each interrupt on a line (0...15 as the 8259s number them).
+// Calls handler(context) for each interrupt on a line (0...15 as the 8259s number them). `owner` is
+// the device's name, for traces, and stays where it is.
 // Errors: invalid (no such line), no_memory (too many handlers).
-Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context);
+Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context,
+                               const char* owner = "");
 void disconnect_interrupt(InterruptHandler handler, void* context);  // if it is connected
 void disconnect_interrupts(const Device& device);  // those that its driver connected in attach()
 
@@ -22,7 +25,7 @@ struct Message {
 };
 // Calls handler(context) for each such message. Errors: unsupported (no local APIC), no_memory (all
 // 15 are in use).
-Result<Message> connect_message(InterruptHandler handler, void* context);
+Result<Message> connect_message(InterruptHandler handler, void* context, const char* owner = "");
 void disconnect_message(InterruptHandler handler, void* context);  // if it is connected
 
 }  // namespace hal

@@ -46,17 +46,17 @@ public:
 
 private:
     struct ConfigAddress : Register<ConfigAddress, 0> {
-        struct Offset : Field<0, 8> {};
-        struct Function : Field<8, 3> {};
-        struct Device : Field<11, 5> {};
-        struct Bus : Field<16, 8> {};
-        struct Enable : Field<31> {};
+        struct Offset : Field<Offset, 0, 8> {};
+        struct Function : Field<Function, 8, 3> {};
+        struct Device : Field<Device, 11, 5> {};
+        struct Bus : Field<Bus, 16, 8> {};
+        struct Enable : Field<Enable, 31> {};
     };
     static constexpr unsigned config_data = 4;
     // Mechanism 2. While the key is not 0, ports C000h...CFFFh are configuration space.
     struct SpaceEnable : Register<SpaceEnable, 0, uint8_t> {
-        struct Function : Field<1, 3> {};
-        struct Key : Field<4, 4> {};
+        struct Function : Field<Function, 1, 3> {};
+        struct Key : Field<Key, 4, 4> {};
     };
     struct Forward : Register<Forward, 2, uint8_t> {};                  // the bus
     struct MechanismSelect : Register<MechanismSelect, 3, uint8_t> {};  // 82434NX: 0 is mechanism 2

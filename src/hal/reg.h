@@ -2,40 +2,29 @@
 // Typed device registers: the only way that a driver touches hardware.
 //
 //   struct Cmd : Register<Cmd, 0x18> {              // AHCI 1.3.1, 3.3.7
-//       struct Start : Field<0> {};
-//       struct ListRunning : Field<15> {};
+//       struct Start : Field<Start, 0> {};
+//       struct ListRunning : Field<ListRunning, 15> {};
 //   };
 //   regs.modify(Cmd::Start::of(1));                 // read, change, write
 //   TRY(regs.poll<Cmd::ListRunning>(0, 500_ms));    // never without a deadline
 //
 // A register is an offset and a width; a field is bits of one register and cannot be used with
-// another. Write-1-to-clear bits are written as 0 by modify() and can only be cleared by
-// acknowledge(). Every access is exactly one load or store of the declared width, and can be
-// traced by name. A 64-bit register is two registers of 32 bits, accessed in the data sheet's
-// order.
+// another. `enum Value : uint8_t { ... }` in either names its values. Write-1-to-clear bits are
+// written as 0 by modify() and can only be cleared by acknowledge(). Every access is exactly one
+// load or store of the declared width, and is traced by these names. A 64-bit register is two of 32
+// bits, accessed in the data sheet's order.
 #pragma once
 #include <concepts>
 #include <cstdint>
 #include <span>
-#include <string_view>
+#include <type_traits>
+#include "hal/describe.h"
 #include "hal/result.h"
 #include "hal/time.h"
+#include "hal/trace.h"
 #include "hal/window.h"
 
 namespace hal {
-
-// Called for each access to a traced window: verb is "read" or "write".
-void trace(const Window& window, std::string_view verb, std::string_view register_name,
-           std::uint64_t value);
-
-// "Cmd" from a type called ...::Cmd, at compile time: traces speak the data sheet's language.
-template <class R> consteval std::string_view type_name()
-{
-    std::string_view name = __PRETTY_FUNCTION__;
-    name = name.substr(name.find("R = ") + 4);
-    name = name.substr(0, name.find_first_of(";]"));
-    return name.substr(name.rfind(':') + 1);
-}
 
 template <class R> struct Bits {  // some bits of register R, with a value for each
     typename R::Raw mask, value;
@@ -49,11 +38,16 @@ template <class Self, unsigned Offset, std::unsigned_integral T = std::uint32_t>
     using Raw = T;
     static constexpr unsigned offset = Offset;
     static constexpr T write_one_to_clear = 0;  // a register that has such bits declares its own
+    using FieldsOf = Self;  // a register with the fields of another one declares its own
     static constexpr T raw(auto v) { return static_cast<T>(v); }
 
-    template <unsigned Low, unsigned Width = 1> struct Field {
+    template <class Name, unsigned Low, unsigned Width = 1> struct Field {
         static_assert(Low + Width <= sizeof(T) * 8);
         using Reg = Self;
+        friend constexpr auto field_at(FieldPlace<Self, Low, Width>)
+        {
+            return std::type_identity<Name>{};
+        }
         static constexpr T mask = raw((~0ull >> (64 - Width)) << Low);
         static constexpr Bits<Self> of(T value)
         {
@@ -68,61 +62,73 @@ public:
     constexpr Registers() = default;
     constexpr explicit Registers(Window window) : window_(window) {}
 
-    template <class R> typename R::Raw read() const
+    template <class R>
+    [[gnu::always_inline]] typename R::Raw read(Caller caller = __builtin_FUNCTION()) const
     {
         auto value = window_.load<typename R::Raw>(R::offset);
-        if (window_.traced) [[unlikely]]
-            trace_as<R>("read", value);
+        trace<R>(Access::read, value, caller);
         return value;
     }
-    template <class R> void write(typename R::Raw value) const
+    template <class R>
+    [[gnu::always_inline]] void write(typename R::Raw value,
+                                      Caller caller = __builtin_FUNCTION()) const
     {
-        if (window_.traced) [[unlikely]]
-            trace_as<R>("write", value);
+        trace<R>(Access::write, value, caller);
         window_.store<typename R::Raw>(R::offset, value);
     }
     // The named bits get their values; all other bits of the register are written as 0.
-    template <class R> void write(Bits<R> bits) const { write<R>(bits.value); }
-    // The named bits get their values; the others keep theirs.
-    template <class R> void modify(Bits<R> bits) const
+    template <class R>
+    [[gnu::always_inline]] void write(Bits<R> bits, Caller caller = __builtin_FUNCTION()) const
     {
-        auto kept = R::raw(read<R>() & ~bits.mask & ~R::write_one_to_clear);
-        write<R>(R::raw(kept | bits.value));
+        write<R>(bits.value, caller);
     }
-    template <class F> auto get() const { return F::in(read<typename F::Reg>()); }
-    template <class F> void acknowledge() const
+    // The named bits get their values; the others keep theirs.
+    template <class R>
+    [[gnu::always_inline]] void modify(Bits<R> bits, Caller caller = __builtin_FUNCTION()) const
+    {
+        auto kept = R::raw(read<R>(caller) & ~bits.mask & ~R::write_one_to_clear);
+        write<R>(R::raw(kept | bits.value), caller);
+    }
+    template <class F> [[gnu::always_inline]] auto get(Caller caller = __builtin_FUNCTION()) const
+    {
+        return F::in(read<typename F::Reg>(caller));
+    }
+    template <class F>
+    [[gnu::always_inline]] void acknowledge(Caller caller = __builtin_FUNCTION()) const
     {
         using R = typename F::Reg;
         static_assert((F::mask & R::write_one_to_clear) == F::mask, "not a write-1-to-clear field");
-        write<R>(R::raw((read<R>() & ~R::write_one_to_clear) | F::mask));
+        write<R>(R::raw((read<R>(caller) & ~R::write_one_to_clear) | F::mask), caller);
     }
-    // Many accesses to one register: a data port. Traced as one line with the number of accesses.
-    template <class R> void read_many(std::span<typename R::Raw> into) const
+    // Many accesses to one register: a data port. Traced as one record with their number.
+    template <class R>
+    void read_many(std::span<typename R::Raw> into, Caller caller = __builtin_FUNCTION()) const
     {
         window_.load_many(R::offset, into.data(), into.size());
-        if (window_.traced) [[unlikely]]
-            trace_as<R>("read many", into.size());
+        trace<R>(Access::read_many, into.size(), caller);
     }
-    template <class R> void write_many(std::span<const typename R::Raw> from) const
+    template <class R>
+    void write_many(std::span<const typename R::Raw> from,
+                    Caller caller = __builtin_FUNCTION()) const
     {
-        if (window_.traced) [[unlikely]]
-            trace_as<R>("write many", from.size());
+        trace<R>(Access::write_many, from.size(), caller);
         window_.store_many(R::offset, from.data(), from.size());
     }
     // Polls until the field has the value.
-    template <class F> Result<void> poll(typename F::Reg::Raw value, Duration limit) const
+    template <class F>
+    Result<void> poll(typename F::Reg::Raw value, Duration limit,
+                      Caller caller = __builtin_FUNCTION()) const
     {
-        return poll_until([&] { return get<F>() == value; }, limit);
+        return poll_until([&] { return get<F>(caller) == value; }, limit);
     }
 
-    void traced(bool on) { window_.traced = on; }
-
 private:
-    // Apart from the code that accesses registers, which is many times repeated.
     template <class R>
-    [[gnu::noinline, gnu::cold]] void trace_as(const char* verb, std::size_t value) const
+    [[gnu::always_inline]] void trace(Access access, std::size_t value, Caller caller) const
     {
-        trace(window_, verb, type_name<R>(), value);
+        if (config_has_trace && tracing) [[unlikely]]
+            record_access(window_.owner, register_info<R>, access,
+                          static_cast<std::uint32_t>(value), caller);
     }
 
     Window window_;

@@ -10,9 +10,8 @@ namespace hal {
 
 struct Window {
     enum class Kind : std::uint8_t { ports, memory } kind = Kind::ports;
-    bool traced = false;
     std::uintptr_t base = 0;
-    const char* owner = "";  // "wd0": for traces
+    const char* owner = "";  // "ide0": for traces
 
     template <class T> T load(unsigned offset) const
     {

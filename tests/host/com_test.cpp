@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <algorithm>
 #include <deque>
 #include "fakes/machine.h"
@@ -9,6 +9,8 @@ extern const Driver com;
 extern const Driver e9;
 
 namespace {
+
+using testing::Contains, testing::EndsWith;
 
 struct FakeUart : FakeDevice {  // PC16550D as far as the driver can tell
     bool present = true, stuck = false, fifos = true, always_receiving = false;
@@ -340,11 +342,17 @@ TEST_F(Com, KnowsWhereTheTerminalsCursorIs)
 
 TEST_F(Com, TracesInTheDataSheetsWords)
 {
-    machine.trace_all = true;
+    hal::start_trace("com0");
     machine.ports(0x3f8, 8, chip);
     ASSERT_TRUE(machine.attach(com));
-    EXPECT_EQ(machine.trace.at(1), "com0 write Scratch 85");
-    EXPECT_EQ(std::ranges::count(machine.trace, "com0 write InterruptEnable 5"), 1);
+    hal::show_trace();
+    auto line = [&](size_t i) { return machine.trace.at(i).substr(22); };
+    EXPECT_EQ(line(0), "start                 write  InterruptEnable = 0x00");
+    EXPECT_EQ(line(1), "start                 write  Scratch = 0x55");
+    EXPECT_THAT(machine.trace,
+                Contains(EndsWith("write  LineControl = 0x03: WordLength: eight bits")));
+    EXPECT_THAT(machine.trace, Contains(EndsWith("write  InterruptEnable = 0x05: LineStatus Received")));
+    EXPECT_THAT(machine.trace, Contains(EndsWith("0xc1: Fifos: working +0x1")));
 }
 
 // ---- port E9h

@@ -22,41 +22,59 @@ using namespace hal;
 namespace command_block {  // V1, as are the control block and the commands
 struct Data : Register<Data, 0, uint16_t> {};
 struct Error : Register<Error, 1, uint8_t> {
-    struct Abort : Field<2> {};
+    struct Abort : Field<Abort, 2> {};
+    struct IdNotFound : Field<IdNotFound, 4> {};
+    struct UncorrectableError : Field<UncorrectableError, 6> {};
+    struct InterfaceCrc : Field<InterfaceCrc, 7> {};
 };
 struct SectorCount : Register<SectorCount, 2, uint8_t> {};
 struct LbaLow : Register<LbaLow, 3, uint8_t> {};  // CHS: sector number
 struct LbaMid : Register<LbaMid, 4, uint8_t> {};  // CHS: cylinder low
 struct LbaHigh : Register<LbaHigh, 5, uint8_t> {};
-struct Device : Register<Device, 6, uint8_t> {};
-struct Status : Register<Status, 7, uint8_t> {  // reading it ends the interrupt
-    struct Error : Field<0> {};
-    struct DataRequest : Field<3> {};
-    struct DeviceFault : Field<5> {};
-    struct Busy : Field<7> {};
+struct Device : Register<Device, 6, uint8_t> {
+    struct Head : Field<Head, 0, 4> {};  // LBA28: the address from bit 24 on
+    struct Drive : Field<Drive, 4> {};
+    struct Obsolete5 : Field<Obsolete5, 5> {};  // 1, as 7 is, for old drives
+    struct Lba : Field<Lba, 6> {};
+    struct Obsolete7 : Field<Obsolete7, 7> {};
 };
-struct Command : Register<Command, 7, uint8_t> {};
+struct Status : Register<Status, 7, uint8_t> {  // reading it ends the interrupt
+    struct Error : Field<Error, 0> {};
+    struct DataRequest : Field<DataRequest, 3> {};
+    struct SeekComplete : Field<SeekComplete, 4> {};
+    struct DeviceFault : Field<DeviceFault, 5> {};
+    struct Ready : Field<Ready, 6> {};
+    struct Busy : Field<Busy, 7> {};
+};
+struct Command : Register<Command, 7, uint8_t> {
+    using Value = AtaCommand::Opcode;
+};
 }  // namespace command_block
 
 namespace control_block {  // from 3f4h or a base address register on
-struct AlternateStatus : Register<AlternateStatus, 2, uint8_t> {};  // Status, without its effect
+struct AlternateStatus : Register<AlternateStatus, 2, uint8_t> {  // Status, without its effect
+    using FieldsOf = command_block::Status;
+};
 struct DeviceControl : Register<DeviceControl, 2, uint8_t> {
-    struct SoftReset : Field<2> {};
-    struct Obsolete3 : Field<3> {};  // 1 for ATA-1 drives with more than 8 heads
+    struct NoInterrupt : Field<NoInterrupt, 1> {};
+    struct SoftReset : Field<SoftReset, 2> {};
+    struct Obsolete3 : Field<Obsolete3, 3> {};  // 1 for ATA-1 drives with more than 8 heads
 };
 }  // namespace control_block
 
 namespace bus_master {  // BM 2.0
 struct Command : Register<Command, 0, uint8_t> {
-    struct Start : Field<0> {};
-    struct ToMemory : Field<3> {};
+    struct Start : Field<Start, 0> {};
+    struct ToMemory : Field<ToMemory, 3> {};
 };
 struct Status : Register<Status, 2, uint8_t> {
     static constexpr uint8_t write_one_to_clear = 0x06;
-    struct Active : Field<0> {};
-    struct Error : Field<1> {};
-    struct Interrupt : Field<2> {};
-    struct Latched : Field<1, 2> {};  // the two above
+    struct Active : Field<Active, 0> {};
+    struct Error : Field<Error, 1> {};
+    struct Interrupt : Field<Interrupt, 2> {};
+    struct Latched : Field<Latched, 1, 2> {};  // the two above
+    struct Dma0 : Field<Dma0, 5> {};           // the firmware has set up a mode for drive 0
+    struct Dma1 : Field<Dma1, 6> {};
 };
 struct DescriptorTable : Register<DescriptorTable, 4, uint32_t> {};
 struct Descriptor {  // a run of memory that does not cross a multiple of 64 KiB
@@ -70,8 +88,6 @@ constexpr unsigned descriptors = 128;
 }  // namespace bus_master
 
 using command_block::Status;
-enum Opcode : uint8_t { identify_packet_device = 0xa1, identify_device = 0xec };
-
 constexpr Duration ready_limit = 5_s;  // V1 gives none; a disk spins up in some seconds
 constexpr uint8_t all_ones = 0xff;     // BSY and DRQ and ERR: nothing drives the bus
 
@@ -112,11 +128,12 @@ public:
     // takes nothing before BSY is off.
     unsigned drives_there()
     {
+        Caller here = __func__;
         auto keeps_registers = [&] {
-            command_.write<command_block::SectorCount>(0x55);
-            command_.write<command_block::LbaLow>(0xaa);
-            return command_.read<command_block::SectorCount>() == 0x55 &&
-                   command_.read<command_block::LbaLow>() == 0xaa;
+            command_.write<command_block::SectorCount>(0x55, here);
+            command_.write<command_block::LbaLow>(0xaa, here);
+            return command_.read<command_block::SectorCount>(here) == 0x55 &&
+                   command_.read<command_block::LbaLow>(here) == 0xaa;
         };
         unsigned there = 0;
         for (uint8_t drive : {0, 1}) {
@@ -135,7 +152,7 @@ public:
 
     // Errors: not_found (no drive), unsupported (a packet device, by its signature), as of
     // execute().
-    Result<void> identify(unsigned drive, Opcode opcode, std::span<uint16_t, 256> words)
+    Result<void> identify(unsigned drive, uint8_t opcode, std::span<uint16_t, 256> words)
     {
         control_.write(control_block::DeviceControl::Obsolete3::of(1));  // interrupts on
         auto data = std::as_writable_bytes(words);
@@ -178,6 +195,8 @@ public:
                 size_t piece = std::min<size_t>(run.bytes, 0x10000 - (run.address & 0xffff));
                 if (descriptor == last) return false;
                 bool end = bytes == 0 && piece == run.bytes;
+                trace_dma(controller.name(), "Descriptor", run.address,
+                          static_cast<uint32_t>(piece));
                 *descriptor++ = {run.address, static_cast<uint16_t>(piece),
                                  end ? bus_master::Descriptor::end_of_table : uint16_t{0}};
                 run.address += static_cast<uint32_t>(piece);
@@ -188,10 +207,14 @@ public:
     }
 
 private:
-    uint8_t status() const { return control_.read<control_block::AlternateStatus>(); }
-    void settle() const
+    // In a trace these are what their callers do.
+    uint8_t status(Caller caller = __builtin_FUNCTION()) const
     {
-        for (int i = 0; i < 4; ++i) status();  // 400 ns: Status is valid only then
+        return control_.read<control_block::AlternateStatus>(caller);
+    }
+    void settle(Caller caller = __builtin_FUNCTION()) const
+    {
+        for (int i = 0; i < 4; ++i) status(caller);  // 400 ns: Status is valid only then
     }
 
     void interrupt()
@@ -273,11 +296,12 @@ private:
         give(command.opcode);
         bus_master_.write(direction | bus_master::Command::Start::of(1));
 
+        Caller here = __func__;
         uint8_t drive = 0, engine = 0;
         auto waited = wait_until(
             [&] {
-                drive = status();
-                engine = bus_master_.read<bus_master::Status>();
+                drive = status(here);
+                engine = bus_master_.read<bus_master::Status>(here);
                 if (drive == all_ones || bus_master::Status::Error::in(engine)) return true;
                 bool interrupt = interrupted_ || bus_master::Status::Interrupt::in(engine);
                 return interrupt && !DriveStatus::Busy::in(drive) &&
@@ -297,11 +321,11 @@ private:
         return {};
     }
 
-    Result<uint8_t> not_busy(Duration limit, bool rest = true)
+    Result<uint8_t> not_busy(Duration limit, bool rest = true, Caller caller = __builtin_FUNCTION())
     {
         uint8_t now = all_ones;
         auto done = [&] {
-            now = status();
+            now = status(caller);
             return now == all_ones || !Status::Busy::in(now);
         };
         auto waited = rest ? wait_until(done, limit) : poll_until(done, limit);
@@ -351,15 +375,15 @@ private:
 Result<void> add_drive(Channel& channel, unsigned drive)
 {
     uint16_t words[256];
-    auto identified = channel.identify(drive, identify_device, words);
+    auto identified = channel.identify(drive, AtaCommand::identify_device, words);
     auto why = identified.error();
     if (!identified && why != Error::not_found && why != Error::unsupported) {
         channel.reset_due = true;
         TRY(channel.recover());
-        identified = channel.identify(drive, identify_device, words);
+        identified = channel.identify(drive, AtaCommand::identify_device, words);
     }
     if (identified.error() == Error::unsupported) {
-        TRY(channel.identify(drive, identify_packet_device, words));
+        TRY(channel.identify(drive, AtaCommand::identify_packet_device, words));
         ::Device* node = TRY(channel.add_node("atapi", drive));
         node->describe("<{}>, no driver", AtaIdentity::model_in(words).view());
         return {};
@@ -384,7 +408,7 @@ Result<void> attach_channel(Channel& channel, unsigned irq, const Window* bus_ma
     if (there == 0) return Error::not_found;
     if (!channel.controller.is_pci()) channel.controller.describe("");
     if (bus_master) TRY(channel.use_bus_master(*bus_master));
-    if (irq == 0 || !connect_interrupt(irq, Channel::on_interrupt, &channel))
+    if (irq == 0 || !connect_interrupt(irq, Channel::on_interrupt, &channel, controller))
         log("{}: channel {}: no interrupt, polled", controller, channel.number);
     for (unsigned drive : {0u, 1u}) {
         if (!(there >> drive & 1)) continue;

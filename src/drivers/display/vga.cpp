@@ -16,7 +16,7 @@ constexpr unsigned text_columns = 80, text_rows = 25;
 
 // CRT controller, 3D4h
 struct CrtcIndex : Register<CrtcIndex, 0, uint8_t> {
-    enum : uint8_t {
+    enum Value : uint8_t {
         cursor_start = 0x0a,
         cursor_end = 0x0b,
         start_address_high = 0x0c,
@@ -29,10 +29,10 @@ struct CrtcData : Register<CrtcData, 1, uint8_t> {};
 
 // Where the others are, from 3C0h
 struct AttributeIndex : Register<AttributeIndex, 0x00, uint8_t> {
-    struct Index : Field<0, 5> {
-        enum : uint8_t { mode_control = 0x10 };
+    struct Index : Field<Index, 0, 5> {
+        enum Value : uint8_t { mode_control = 0x10 };
     };
-    struct PaletteToScreen : Field<5> {};
+    struct PaletteToScreen : Field<PaletteToScreen, 5> {};
 };
 struct AttributeWrite : Register<AttributeWrite, 0x00, uint8_t> {};
 struct AttributeRead : Register<AttributeRead, 0x01, uint8_t> {};
@@ -40,16 +40,16 @@ struct ModeControl {  // in the attribute controller
     static constexpr uint8_t enable_blink = 1 << 3;
 };
 struct MiscellaneousOutput : Register<MiscellaneousOutput, 0x0c, uint8_t> {
-    struct Colour : Field<0> {};  // I/O Address Select: 3Dx, not 3Bx
+    struct Colour : Field<Colour, 0> {};  // I/O Address Select: 3Dx, not 3Bx
     static constexpr uint8_t nothing = 0xff;
 };
 struct GraphicsIndex : Register<GraphicsIndex, 0x0e, uint8_t> {
-    enum : uint8_t { miscellaneous = 6 };
+    enum Value : uint8_t { miscellaneous = 6 };
 };
 struct GraphicsData : Register<GraphicsData, 0x0f, uint8_t> {
-    struct Graphics : Field<0> {};  // index 6: Miscellaneous
-    struct MemoryMap : Field<2, 2> {
-        enum : uint8_t { b8000 = 3 };
+    struct Graphics : Field<Graphics, 0> {};  // index 6: Miscellaneous
+    struct MemoryMap : Field<MemoryMap, 2, 2> {
+        enum Value : uint8_t { b8000 = 3 };
     };
 };
 struct InputStatus1 : Register<InputStatus1, 0x1a, uint8_t> {

@@ -14,25 +14,37 @@
 namespace {
 using namespace hal;
 
-struct Data : Register<Data, 0, uint8_t> {};
+struct Data : Register<Data, 0, uint8_t> {
+    enum Value : uint8_t {  // commands to the keyboard and its answers
+        set_leds = 0xed,
+        enable = 0xf4,
+        acknowledge = 0xfa,
+        resend = 0xfe
+    };
+};
 struct Status : Register<Status, 4, uint8_t> {
-    struct OutputFull : Field<0> {};  // something can be read
-    struct InputFull : Field<1> {};   // what was written has not been taken yet
-    struct FromAuxiliary : Field<5> {};
+    struct OutputFull : Field<OutputFull, 0> {};  // something can be read
+    struct InputFull : Field<InputFull, 1> {};    // what was written has not been taken yet
+    struct SystemFlag : Field<SystemFlag, 2> {};
+    struct CommandWritten : Field<CommandWritten, 3> {};  // and not data, last
+    struct InhibitSwitch : Field<InhibitSwitch, 4> {};    // 0: the keyboard is locked
+    struct FromAuxiliary : Field<FromAuxiliary, 5> {};
+    struct TimeOut : Field<TimeOut, 6> {};
+    struct ParityError : Field<ParityError, 7> {};
     static constexpr uint8_t nothing = 0xff;
 };
 struct Command : Register<Command, 4, uint8_t> {
-    enum : uint8_t { read_command_byte = 0x20, write_command_byte = 0x60, disable_keyboard = 0xad };
+    enum Value : uint8_t {
+        read_command_byte = 0x20,
+        write_command_byte = 0x60,
+        disable_keyboard = 0xad
+    };
 };
 struct CommandByte {  // in the controller
     static constexpr uint8_t keyboard_interrupt = 1 << 0, auxiliary_interrupt = 1 << 1;
     static constexpr uint8_t disable_keyboard = 1 << 4, disable_auxiliary = 1 << 5;
     static constexpr uint8_t translate = 1 << 6;  // set 2 to set 1
 };
-namespace keyboard {  // commands to it and its answers
-constexpr uint8_t set_leds = 0xed, enable = 0xf4;
-constexpr uint8_t acknowledge = 0xfa, resend = 0xfe;
-}  // namespace keyboard
 
 // From here on a key has its number in set 1: as usages of HID Usage Tables 1.5, page 7.
 constexpr uint8_t usages[] = {
@@ -92,9 +104,9 @@ public:
 private:
     enum class Telling : uint8_t { nothing, to_enable, of_leds, the_leds };
     Result<void> command(uint8_t command);
-    Result<void> wait_for_room()
+    Result<void> wait_for_room(Caller caller = __builtin_FUNCTION())
     {
-        return regs_.poll<Status::InputFull>(0, 50_ms);  // the 8042 takes some microseconds
+        return regs_.poll<Status::InputFull>(0, 50_ms, caller);  // the 8042 takes some microseconds
     }
     bool from_keyboard();
     bool mouse_has_driver() const;
@@ -205,7 +217,7 @@ void PcKeyboard::poll()
         if (Status::FromAuxiliary::in(status) && mouse_has_driver()) break;
         uint8_t byte = regs_.read<Data>();
         if (Status::FromAuxiliary::in(status)) continue;
-        if (byte == keyboard::acknowledge || byte == keyboard::resend)
+        if (byte == Data::acknowledge || byte == Data::resend)
             answered(byte);
         else
             received(byte);
@@ -225,7 +237,7 @@ bool PcKeyboard::mouse_has_driver() const
 void PcKeyboard::answered(uint8_t byte)
 {
     if (!std::exchange(sent_, false)) return;
-    if (byte == keyboard::resend) {
+    if (byte == Data::resend) {
         if (++tries_ >= 3) telling_ = Telling::nothing;
         return;
     }
@@ -246,9 +258,10 @@ void PcKeyboard::tell()
         tries_ = 0;
     }
     if (telling_ == Telling::nothing || sent_ || regs_.get<Status::InputFull>()) return;
-    regs_.write<Data>(telling_ == Telling::to_enable ? keyboard::enable
-                      : telling_ == Telling::of_leds ? keyboard::set_leds
-                                                     : leds_told_);
+    uint8_t byte = leds_told_;
+    if (telling_ == Telling::to_enable) byte = Data::enable;
+    if (telling_ == Telling::of_leds) byte = Data::set_leds;
+    regs_.write<Data>(byte);
     sent_ = true;
     sent_us_ = now_us();
 }

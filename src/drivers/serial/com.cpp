@@ -16,37 +16,43 @@ struct Data : Register<Data, 0, uint8_t> {};              // RBR when read, THR 
 struct DivisorLow : Register<DivisorLow, 0, uint8_t> {};  // the same address while DLAB is set
 struct DivisorHigh : Register<DivisorHigh, 1, uint8_t> {};
 struct InterruptEnable : Register<InterruptEnable, 1, uint8_t> {
-    struct Received : Field<0> {};
-    struct LineStatus : Field<2> {};
+    struct Received : Field<Received, 0> {};
+    struct LineStatus : Field<LineStatus, 2> {};
 };
 struct InterruptIdentification : Register<InterruptIdentification, 2, uint8_t> {
-    struct Fifos : Field<6, 2> {
-        enum : uint8_t { working = 3 };  // 2: the first 16550, whose FIFOs lose data
+    struct Fifos : Field<Fifos, 6, 2> {
+        enum Value : uint8_t { working = 3 };  // 2: the first 16550, whose FIFOs lose data
     };
 };
 struct FifoControl : Register<FifoControl, 2, uint8_t> {
-    struct Enable : Field<0> {};
-    struct ClearReceive : Field<1> {};
-    struct ClearTransmit : Field<2> {};
-    struct Trigger : Field<6, 2> {
-        enum : uint8_t { eight_bytes = 2 };
+    struct Enable : Field<Enable, 0> {};
+    struct ClearReceive : Field<ClearReceive, 1> {};
+    struct ClearTransmit : Field<ClearTransmit, 2> {};
+    struct Trigger : Field<Trigger, 6, 2> {
+        enum Value : uint8_t { eight_bytes = 2 };
     };
 };
 struct LineControl : Register<LineControl, 3, uint8_t> {
-    struct WordLength : Field<0, 2> {
-        enum : uint8_t { eight_bits = 3 };
+    struct WordLength : Field<WordLength, 0, 2> {
+        enum Value : uint8_t { eight_bits = 3 };
     };
-    struct DivisorLatch : Field<7> {};
+    struct DivisorLatch : Field<DivisorLatch, 7> {};
 };
 struct ModemControl : Register<ModemControl, 4, uint8_t> {
-    struct Ready : Field<0, 2> {};      // DTR and RTS
-    struct InterruptOut : Field<3> {};  // OUT2 gates the interrupt line on a PC
+    struct DataTerminalReady : Field<DataTerminalReady, 0> {};
+    struct RequestToSend : Field<RequestToSend, 1> {};
+    struct Ready : Field<Ready, 0, 2> {};             // both
+    struct InterruptOut : Field<InterruptOut, 3> {};  // OUT2 gates the interrupt line on a PC
 };
 struct LineStatus : Register<LineStatus, 5, uint8_t> {
-    struct Received : Field<0> {};
-    struct Bad : Field<2, 3> {};  // parity error, framing error, break
-    struct Break : Field<4> {};
-    struct TransmitEmpty : Field<5> {};  // FIFO mode: all of the FIFO
+    struct Received : Field<Received, 0> {};
+    struct Overrun : Field<Overrun, 1> {};
+    struct Bad : Field<Bad, 2, 3> {};  // the three below
+    struct ParityError : Field<ParityError, 2> {};
+    struct FramingError : Field<FramingError, 3> {};
+    struct Break : Field<Break, 4> {};
+    struct TransmitEmpty : Field<TransmitEmpty, 5> {};  // FIFO mode: all of the FIFO
+    struct TransmitterIdle : Field<TransmitterIdle, 6> {};
     static constexpr uint8_t gone = 0xff;
 };
 struct Scratch : Register<Scratch, 7, uint8_t> {};
@@ -126,7 +132,8 @@ void Com::send(std::string_view bytes)
 
 bool Com::make_room()
 {
-    auto empty = [&] { return regs_.get<LineStatus::TransmitEmpty>() == 1; };
+    Caller here = __func__;
+    auto empty = [&] { return regs_.get<LineStatus::TransmitEmpty>(here) == 1; };
     // 16 bytes take 1.4 ms; the rest is for an emulator whose reader sleeps.
     if (!empty() && (stuck_ || !poll_until(empty, 250_ms))) {
         if (!std::exchange(stuck_, true))

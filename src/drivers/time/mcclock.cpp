@@ -12,10 +12,7 @@
 namespace {
 using namespace hal;
 
-struct Index : Register<Index, 0, uint8_t> {};
-struct Data : Register<Data, 1, uint8_t> {};
-
-enum : uint8_t {  // figure 8, address map
+enum Address : uint8_t {  // figure 8, address map
     seconds = 0,
     minutes = 2,
     hours = 4,
@@ -27,6 +24,11 @@ enum : uint8_t {  // figure 8, address map
     register_b = 11,
     register_d = 13
 };
+struct Index : Register<Index, 0, uint8_t> {
+    using Value = Address;
+};
+struct Data : Register<Data, 1, uint8_t> {};
+
 constexpr uint8_t update_in_progress = 0x80;                             // register A
 constexpr uint8_t hold = 0x80, data_mode_binary = 4, mode_24_hours = 2;  // register B; hold: SET
 constexpr uint8_t valid_ram_and_time = 0x80, always_0 = 0x40;            // register D
@@ -41,9 +43,10 @@ public:
     {
         if (!(read(register_d) & valid_ram_and_time))
             return fail(Error::corrupt, "{}: the battery is empty", name.view());
+        Caller here = __func__;
         for (unsigned attempt = 0; attempt < 4; ++attempt) {
             // An update takes 2 ms; none begins in the 244 us after the bit was seen clear.
-            TRY(poll_until([&] { return !(read(register_a) & update_in_progress); }, 20_ms));
+            TRY(poll_until([&] { return !(read(register_a, here) & update_in_progress); }, 20_ms));
             Reading first = read_all(), second = read_all();
             if (first == second) return decoded(first);
         }
@@ -75,10 +78,10 @@ private:
         bool operator==(const Reading&) const = default;
     };
 
-    uint8_t read(uint8_t index) const
+    uint8_t read(Address address, Caller caller = __builtin_FUNCTION()) const
     {
-        regs_.write<Index>(index);
-        return regs_.read<Data>();
+        regs_.write<Index>(address, caller);
+        return regs_.read<Data>(caller);
     }
     void write(uint8_t index, uint8_t value) const
     {

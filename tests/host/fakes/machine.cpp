@@ -11,6 +11,7 @@ void reset_volumes();  // fs/volumes.cpp
 }
 void reset_console();  // console/console.cpp
 void reset_input();    // console/input.cpp
+void reset_trace();     // hal/trace.cpp
 
 FakeMachine::FakeMachine()
 {
@@ -19,6 +20,7 @@ FakeMachine::FakeMachine()
     fs::reset_volumes();
     reset_console();
     reset_input();
+    reset_trace();
     reset_devices();  // the nodes of the machine before are freed
 }
 FakeMachine::~FakeMachine()
@@ -72,7 +74,13 @@ Result<void> FakeMachine::attach(const Driver& driver)
 void FakeMachine::interrupt(unsigned line)
 {
     auto [first, last] = handlers.equal_range(line);
-    for (auto i = first; i != last; ++i) i->second.call(i->second.context);
+    hal::in_interrupt = true;
+    for (auto i = first; i != last; ++i) {
+        hal::trace_interrupt(i->second.owner, hal::Access::interrupt, line);
+        i->second.call(i->second.context);
+        hal::trace_interrupt(i->second.owner, hal::Access::end, line);
+    }
+    hal::in_interrupt = false;
 }
 
 bool FakeMachine::logged(const std::string& part) const
@@ -97,12 +105,11 @@ namespace hal {
 static Window window_in(const std::vector<FakeMachine::Range>& ranges, uint64_t base,
                         const char* owner)
 {
-    bool traced = fake_machine->trace_all;
     for (auto& range : ranges) {
         if (base >= range.base && base < range.base + range.bytes)
-            return {range.device, static_cast<unsigned>(base - range.base), owner, traced};
+            return {range.device, static_cast<unsigned>(base - range.base), owner};
     }
-    return {nullptr, 0, owner, traced};
+    return {nullptr, 0, owner};
 }
 Window port_window(std::uint16_t base, std::uint16_t, const char* owner)
 {
@@ -125,17 +132,19 @@ InterruptsOff::InterruptsOff() : were_on_(true) {}
 InterruptsOff::~InterruptsOff() = default;
 void InterruptsOff::halt() { pass(100); }
 
-Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context)
+Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context,
+                               const char* owner)
 {
     if (line > 15) return Error::invalid;
-    if (fake_machine->interrupts_work) fake_machine->handlers.insert({line, {handler, context}});
+    if (fake_machine->interrupts_work)
+        fake_machine->handlers.insert({line, {handler, context, owner}});
     return {};
 }
 
 void disconnect_interrupt(InterruptHandler handler, void* context)
 {
     std::erase_if(fake_machine->handlers, [&](const auto& entry) {
-        return entry.second.function == handler && entry.second.context == context;
+        return entry.second.call == handler && entry.second.context == context;
     });
 }
 void disconnect_interrupts(const Device&) {}  // the tests look at what a driver published
@@ -173,12 +182,13 @@ void log_line(std::string_view line)
     if (fake_machine) fake_machine->log.emplace_back(line);
 }
 
-void trace(const Window& window, std::string_view verb, std::string_view register_name,
-           std::uint64_t value)
+void trace_line(std::string_view line, std::string_view)
 {
-    fake_machine->trace.push_back(std::string(window.owner) + " " + std::string(verb) + " " +
-                                  std::string(register_name) + " " + std::to_string(value));
+    if (!fake_machine) return;
+    fake_machine->trace.emplace_back(line);
+    if (fake_machine->on_trace) fake_machine->on_trace(fake_machine->trace.back());
 }
+bool trace_must_wait() { return fake_machine && fake_machine->trace_waits; }
 
 uint32_t PciFunction::read_config(unsigned offset, unsigned bytes) const
 {

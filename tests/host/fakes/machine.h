@@ -62,6 +62,7 @@ public:
     struct Handler {
         hal::InterruptHandler call;
         void* context;
+        const char* owner;
     };
     std::multimap<unsigned, Handler> handlers;
     struct Mapping {
@@ -72,7 +73,8 @@ public:
     std::vector<Mapping> mappings;
     std::vector<std::unique_ptr<std::byte[]>> dma_memory;
     uint32_t next_address = 0x100000;
-    bool trace_all = false;  // every window that is opened from now on is traced
+    std::function<void(const std::string&)> on_trace;  // called for each line of the trace
+    bool trace_waits = false;                          // nothing of the trace is shown
 };
 
 extern FakeMachine* fake_machine;  // the one that lives now

@@ -19,7 +19,6 @@ struct Window {
     FakeDevice* device = nullptr;  // null: nothing answers, reads give all ones
     unsigned base = 0;             // of the window, from where the device was plugged in
     const char* owner = "";
-    bool traced = false;
 
     template <class T> T load(unsigned offset) const
     {
