@@ -40,6 +40,10 @@ HELP = """\
             [--config NAME] [--append TEXT]
       Writes a disk that a PC boots from its BIOS: GRUB, the kernel as /vesper, PAYLOAD as /kexec.
 
+  trace --driver NAME [-o FILE] -- [PAYLOAD] [options of run]
+      Runs PAYLOAD as run does, and writes what a driver did with its device: registers and fields
+      by their names, DMA, interrupts, repeated polls folded. NAME: wd0, com0, "wd0,pckbd0" or all.
+
   build [--config NAME] [--clang]
       Builds build/NAME/vesper, by default GENERIC; with clang: build/NAME-clang/vesper.
 
@@ -106,6 +110,8 @@ def dispatch(words: list[str]) -> int:
         return 0 if words else 2
     if words[0] == "bench":
         return bench(words[1:])
+    if words[0] == "trace":
+        return trace(words[1:])
     own, qemu_options = words, []
     if words[0] == "run" and "--" in words:
         at = words.index("--")
@@ -124,6 +130,20 @@ def dispatch(words: list[str]) -> int:
         return run.clean()
     build.kernel(options.config, options.clang)
     return 0
+
+
+def trace(words: list[str]) -> int:
+    """Its own options, then those of run: `-- PAYLOAD ... -- QEMU OPTIONS`."""
+    from workbench import trace
+    own = argparse.ArgumentParser(prog="./vesper trace", add_help=False, allow_abbrev=False)
+    own.add_argument("--driver", required=True, metavar="NAME")
+    own.add_argument("-o", dest="out", metavar="FILE")
+    at = words.index("--") if "--" in words else len(words)
+    rest = words[at + 1:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    options = parser().parse_args(["run", *rest[:end]])
+    options.qemu = rest[end + 1:]
+    return trace.trace(own.parse_args(words[:at], options))
 
 
 def bench(words: list[str]) -> int:

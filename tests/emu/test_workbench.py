@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The workbench itself: what it says, the payloads it compiles, the disks it makes."""
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
-from workbench import image, payload
+from workbench import image, payload, trace
 from workbench.console import ROOT, Problem
 
 FILES = {"kexec": b"\xf4" * 3000, "hello.txt": b"Hello, world\n", "folder/deep/file": b"x" * 70000,
@@ -41,7 +42,8 @@ def test_help_names_every_command_and_option():
     assert result.returncode == 0
     for word in ("run", "image", "build", "test", "bench", "clean", "help", "--root", "--fs",
                  "--label", "--boot", "--disk", "--machine", "--cpu", "--memory", "--config",
-                 "--append", "--input", "--timeout", "--display", "--screenshot", "124"):
+                 "--append", "--input", "--timeout", "--display", "--screenshot", "124", "trace",
+                 "--driver"):
         assert word in result.stdout
     assert max(map(len, result.stdout.split("\n"))) <= 100
 
@@ -61,6 +63,7 @@ def test_it_works_through_a_symbolic_link_from_elsewhere(tmp_path):
     (("run", "LICENSE", "--root", "missing"), 1, "--root missing is not a folder"),
     (("build", "--config", "NONE"), 1, "conf/ has GENERIC"),
     (("bench", "nonsense"), 2, "which benchmark?"),
+    (("trace", "--", "LICENSE"), 2, "--driver"),
     (("image", "missing/out.img", "LICENSE"), 1, "there is no folder missing"),
     (("run", "LICENSE", "--", "-nonsense"), 1, "-nonsense: invalid option"),
 ])
@@ -230,3 +233,63 @@ def test_grub_needs_a_label(tree, tmp_path):
     loader = image.Loader("multiboot2", tmp_path / "vesper")
     with pytest.raises(Problem, match="no room"):
         disk_of(tree, tmp_path, "ffs2", "none", loader=loader)
+
+
+# ---- transcripts ----
+
+def test_a_trace_shows_how_a_disk_is_read(tmp_path):
+    out = tmp_path / "wd0.txt"
+    result = vesper("trace", "--driver", "wd0", "-o", str(out), "--", "samples/dump.c",
+                    "--input", "q", "--timeout", "60")
+    assert result.returncode == 4, result.stdout + result.stderr  # the payload returned
+    text = out.read_text()
+    for part in ("  ide0  drives_there\n        +0 us    write  command_block::Device = 0xa0",
+                 "write  command_block::Command = 0xec: IDENTIFY DEVICE\n",
+                 "read   command_block::Data, 256 times\n",
+                 "write  command_block::Command = 0xc8: READ DMA\n",
+                 "write  bus_master::Command = 0x09: ToMemory Start\n"):
+        assert part in text
+    assert re.search(r"read   control_block::AlternateStatus = 0x50: Ready SeekComplete, "
+                     r"\d+ times in \d+ us\n", text)
+    assert re.search(r"dma    Descriptor = 0x[0-9a-f]{8}, 512 bytes\n", text)
+    assert re.search(r"ide0  \(interrupt\)\n +\+0 us    line 14\n(.*\n){1,4}.*"
+                     r"read   command_block::Status.*\n.*line 14 acknowledged\n", text)
+    assert "com0" not in text and "pckbd0" not in text
+    assert re.search(r"^Commands: IDENTIFY DEVICE 2, READ DMA \d+\.$", text, re.M)
+
+
+def test_a_device_that_is_not_there_cannot_be_traced(tmp_path):
+    result = vesper("trace", "--driver", "wd7", "--", "samples/list.c", "--input", "q")
+    assert result.returncode == 1
+    assert "trace: there is no device wd7" in result.stdout
+    assert "wd7 did nothing, or there is no such device" in result.stderr
+
+
+def line(us: int, what: str, function: str = "f", device: str = "ide0") -> str:
+    return f"{device:6} {us:10} us  {function:20}  {what}\r\n"
+
+
+def test_polls_of_several_registers_are_folded():
+    said = line(5, "write  Command = 0x01") + "".join(
+        line(10 + i, f"read   {'AB'[i % 2]} = 0x80: Busy") for i in range(82)) + line(
+        95, "read   A = 0x00")
+    text = trace.transcript(trace.parse(said))
+    assert text.count("Busy") == 2
+    assert "+5 us    read   A = 0x80: Busy, 41 times in 81 us\n" in text
+    assert "read   B = 0x80: Busy, 41 times in 81 us  (in turn)\n" in text
+    assert "+90 us    read   A = 0x00\n" in text
+
+
+def test_what_the_kernel_folded_is_added_up():
+    said = line(0, "read   A = 0x80: Busy, 10 times in 90 us") + line(
+        100, "read   A = 0x80: Busy, 31 times in 212 us") + line(400, "write  A = 0x80")
+    records = trace.parse("wd0p1: type 0xa9\n" + said + "hello 5 us\n")
+    assert len(records) == 3
+    assert "A = 0x80: Busy, 41 times in 312 us\n" in trace.transcript(records)
+
+
+def test_lost_records_are_said_where_they_were():
+    said = line(0, "read   A = 0x00") + "trace: 7 records were lost here\r\n" + line(
+        9, "read   A = 0x00")
+    text = trace.transcript(trace.parse(said))
+    assert re.search(r"A = 0x00\ntrace: 7 records were lost here\n(.*\n)+.*A = 0x00\n", text)
