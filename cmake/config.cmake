@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME", in probe
-# order, and "api NAME". Sets config_sources and config_calls, and writes config.cpp: the tables
-# of what is linked.
+# order, and "api NAME". Sets config_sources, config_calls and config_tools, and writes config.cpp:
+# the tables of what is linked.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
@@ -11,6 +11,7 @@ function(read_config file)
     set(${kind}_count 0)
   endforeach()
   set(found "")
+  set(tool_names "")
   foreach(line ${lines})
     if(NOT line MATCHES "^(bus|driver|fs|tool|api) +([a-z0-9_]+) *(#.*)?$")
       message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool' or 'api' NAME")
@@ -29,6 +30,7 @@ function(read_config file)
     elseif(kind STREQUAL tool)
       set(source ${CMAKE_SOURCE_DIR}/src/debug/${name}.cpp)
       string(APPEND name "_tool")  # trace() is a function
+      list(APPEND tool_names ${name})
       set(type debug::Tool)
     else()
       set(source ${CMAKE_SOURCE_DIR}/src/fs/${name}.cpp)
@@ -84,4 +86,5 @@ function(read_config file)
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/config.cpp CONTENT "${text}" @ONLY)
   set(config_sources ${found} PARENT_SCOPE)
   set(config_calls ${calls} PARENT_SCOPE)
+  set(config_tools ${tool_names} PARENT_SCOPE)
 endfunction()

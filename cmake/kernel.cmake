@@ -10,6 +10,8 @@ file(GLOB sources CONFIGURE_DEPENDS
   src/fs/volumes.cpp src/fs/open_file.cpp
   src/console/*.cpp src/debug/breakpoint.cpp src/debug/report.cpp src/debug/stop.cpp
   src/api/*.cpp src/api/*.S src/monitor/*.cpp)
+# What only the tools in src/debug need is left out of the kernel with them.
+list(APPEND sources src/debug/decode.cpp src/debug/symbol_table.cpp src/debug/record.cpp)
 
 # The gates and tables of the API are made from its header.
 set(api ${CMAKE_BINARY_DIR}/api)
@@ -45,4 +47,11 @@ add_custom_command(TARGET vesper POST_BUILD
   COMMAND objcopy --only-keep-debug vesper vesper.debug
   COMMAND objcopy --strip-all --add-gnu-debuglink=vesper.debug vesper
   WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
-set_target_properties(vesper PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld)
+set(link_depends ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld)
+if("symbols_tool" IN_LIST config_tools)
+  add_custom_command(TARGET vesper POST_BUILD
+    COMMAND python3 ${CMAKE_SOURCE_DIR}/workbench/symbols.py vesper.debug vesper
+    WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
+  list(APPEND link_depends ${CMAKE_SOURCE_DIR}/workbench/symbols.py)
+endif()
+set_target_properties(vesper PROPERTIES LINK_DEPENDS "${link_depends}")

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import packages, partition
+from workbench import packages, partition, payload
 from workbench.console import Problem, shown, tool
 from workbench.partition import SECTOR, START
 
@@ -27,7 +27,8 @@ class Loader:
 
 def make_disk(disk: Path, *, fs: str, label: str, kexec: Path | None = None,
               root: Path | None = None, loader: Loader | None = None, work: Path) -> None:
-    """Writes `disk`: what is below root, kexec as /kexec; with a loader GRUB and /vesper too."""
+    """Writes `disk`: what is below root, kexec as /kexec, what it has of symbols as
+    /kexec.sym; with a loader GRUB and /vesper too."""
     packages.ensure(*packages.FILE_SYSTEM[fs], *(packages.GRUB if loader else ()))
     if loader and label == "none":
         raise Problem("GRUB has no room on a disk without a label", "Use --label mbr or bsd.")
@@ -57,8 +58,11 @@ def copy_tree(tree: Path, root: Path | None, kexec: Path | None, loader: Loader 
     else:
         tree.mkdir(parents=True)
     if kexec:
-        (tree / "kexec").unlink(missing_ok=True)
-        shutil.copyfile(kexec, tree / "kexec")
+        for source, copy in ((kexec, tree / "kexec"), (payload.symbol_file(kexec),
+                                                       tree / "kexec.sym")):
+            if source.exists():
+                copy.unlink(missing_ok=True)
+                shutil.copyfile(source, copy)
     if loader:
         tool("objcopy", "--strip-debug", loader.kernel, tree / "vesper")
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Makes the raw binary that becomes /kexec from a payload's source."""
+"""Makes the raw binary that becomes /kexec from a payload's source, and beside it, where there are
+labels or functions, NAME.bin.sym, which becomes /kexec.sym."""
+import re
 from pathlib import Path
 
-from workbench import packages
+from workbench import packages, symbols
 from workbench.console import BUILD, ROOT, Problem, Step, say, shown, tool
 
 LIMIT = 512 << 20  # RAM from KEXECADDR on is mapped once, for 512 MiB
@@ -31,8 +33,7 @@ def make(source: Path, folder: Path = BUILD / "payload") -> Path:
     binary = folder / (source.stem + ".bin")
     if source.suffix == ".asm":
         with Step(f"Assembling {shown(source)}"):
-            tool("nasm", "-f", "bin", "-I", f"{source.parent}/", "-o", binary, source,
-                 cause="nasm found an error")
+            assemble(source, folder, binary)
     elif source.suffix in (".c", ".cpp"):
         with Step(f"Compiling {shown(source)}"):
             compile_c(source, folder, binary)
@@ -47,6 +48,22 @@ def make(source: Path, folder: Path = BUILD / "payload") -> Path:
     return binary
 
 
+def symbol_file(binary: Path) -> Path:
+    return binary.with_name(binary.name + ".sym")
+
+
+def assemble(source: Path, folder: Path, binary: Path) -> None:
+    listing, wish = folder / (source.stem + ".map"), folder / (source.stem + ".inc")
+    wish.write_text(f"[map symbols {listing}]\n")
+    tool("nasm", "-f", "bin", "-P", wish, "-I", f"{source.parent}/", "-o", binary, source,
+         cause="nasm found an error")
+    labels = re.findall(r"^ +[0-9A-F]+ +([0-9A-F]{8}) +(\S+)$", listing.read_text(), re.M)
+    symbol_file(binary).unlink(missing_ok=True)
+    if labels:
+        symbol_file(binary).write_text("".join(f"{address.lower()} t {name}\n"
+                                               for address, name in sorted(labels)))
+
+
 def compile_c(source: Path, folder: Path, binary: Path) -> None:
     compiler = ("gcc",) if source.suffix == ".c" else ("g++", "-std=gnu++20", "-fno-exceptions",
                                                        "-fno-rtti", "-fno-threadsafe-statics")
@@ -58,3 +75,4 @@ def compile_c(source: Path, folder: Path, binary: Path) -> None:
     tool("gcc", *FLAGS, part, *LINK, "-lgcc", "-o", elf, cause="the linker found an error",
          cure="A payload has int main(struct vesper *), and no library but what it brings along.")
     tool("objcopy", "-O", "binary", elf, binary)
+    symbols.write_file(elf, symbol_file(binary))

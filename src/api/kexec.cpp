@@ -4,6 +4,7 @@
 #include "arch/machine.h"
 #include "arch/trap.h"
 #include "console/console.h"
+#include "debug/report.h"
 #include "fs/volumes.h"
 #include "hal/log.h"
 
@@ -97,6 +98,7 @@ Result<void> mount_root(const BootInfo& info)
 Result<void> load(std::string_view path)
 {
     loaded_bytes = 0;
+    debug::forget_payload_symbols();
     auto found = fs::look_up(path);
     if (!found)
         return hal::fail(found.error(), "{} on {}: {}", path,
@@ -120,6 +122,7 @@ Result<void> load(std::string_view path)
                          read.value(), bytes);
     loaded_bytes = bytes;
     payload_range.image_end = payload_range.start + bytes;
+    debug::load_payload_symbols(path);
     return {};
 }
 
@@ -130,7 +133,9 @@ void run(const char* args)
     uint32_t result = 0;
     auto stack_top = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(payload_stack_top));
     const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
+    debug::payload_runs(true);
     bool returned = call_payload(payload_range.start, stack_top, api, result);
+    debug::payload_runs(false);
     api::clean_up();
     console::begin_anew();
     // After a fault what is in memory may be anything: the operator decides.

@@ -60,6 +60,14 @@ bool has_ram(uint32_t start, uint64_t bytes)
     return false;
 }
 
+// The windows of drivers, for whoever has to explain an address.
+struct DeviceMemory {
+    uint32_t start, last;
+    Text<16> owner;  // a copy: a device that is no device after all does not stay
+};
+constinit DeviceMemory device_memory[32] = {};
+constinit size_t device_memory_count = 0;
+
 uint32_t caching_flags(hal::Caching caching)
 {
     switch (caching) {
@@ -239,6 +247,26 @@ bool physical_of(uint32_t address, uint32_t& physical)
     return true;
 }
 
+bool is_ram(uint32_t physical) { return has_ram(physical, 1); }
+
+const char* device_at(uint32_t physical)
+{
+    for (size_t i = device_memory_count; i-- > 0;) {
+        const DeviceMemory& memory = device_memory[i];
+        if (physical >= memory.start && physical <= memory.last) return memory.owner.c_str();
+    }
+    return nullptr;
+}
+
+static void note_owner(uint32_t start, size_t bytes, const char* owner)
+{
+    if (device_memory_count == std::size(device_memory)) return;
+    DeviceMemory& memory = device_memory[device_memory_count++];
+    memory.start = start;
+    memory.last = start + (bytes - 1);
+    memory.owner.append(owner);
+}
+
 }  // namespace paging
 
 namespace hal {
@@ -246,6 +274,7 @@ namespace hal {
 Result<Window> memory_window(uint64_t physical, size_t bytes, const char* owner, Caching caching)
 {
     void* base = TRY(paging::map(physical, bytes, caching));
+    paging::note_owner(static_cast<uint32_t>(physical), bytes, owner);
     Window window;
     window.kind = Window::Kind::memory;
     window.base = reinterpret_cast<uintptr_t>(base);

@@ -35,4 +35,10 @@ bool readable(uint32_t address, size_t bytes);
 // Where an address of ours is in physical memory. False: nowhere.
 bool physical_of(uint32_t address, uint32_t& physical);
 
+// Whether the loader says so.
+bool is_ram(uint32_t physical);
+
+// The device whose driver has a window over this physical address ("vga0"), or null.
+const char* device_at(uint32_t physical);
+
 }  // namespace paging

@@ -4,6 +4,7 @@
 // ICH, 13.7.5), and at last an exception that the CPU cannot handle.
 #include "arch/power.h"
 #include "arch/cpu.h"
+#include "debug/report.h"
 #include "fs/volumes.h"
 #include "hal/classes.h"
 #include "hal/reg.h"
@@ -32,6 +33,7 @@ Result<void> power::off()
     sync();
     hal::show_trace();
     Error error = Error::not_found;
+    debug::payload_runs(false);
     for (PowerControl* control = first_power_control(); control; control = control->next)
         error = control->off().error();
     return error;
@@ -53,6 +55,7 @@ void power::reset()
     sync();
     hal::show_trace();
     cpu::disable_interrupts();
+    debug::payload_runs(false);
     for (PowerControl* control = first_power_control(); control; control = control->next)
         (void)control->reset();  // has failed if it comes back
     Registers(port_window(0x60, 5, "reset")).write<KeyboardCommand>(KeyboardCommand::pulse_reset);

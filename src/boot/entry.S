@@ -56,6 +56,14 @@ start:
     movl %eax, %esi                 // the magic; ebx: where the loader's information is
     movl $PHYSICAL(boot_stack_top), %esp
 
+    // Loaders clear this; but QEMU, which starts a kernel by PVH anew after a reset, does not.
+    movl $PHYSICAL(kernel_bss), %edi
+    movl $PHYSICAL(kernel_end), %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    xorl %eax, %eax
+    rep stosl
+
     // Does the CPU have CPUID (EFLAGS.ID can be changed), and 4 MiB pages?
     xorl %ebp, %ebp
     pushfl

@@ -45,6 +45,11 @@ public:
     // clang-tidy does not follow TRY, which moves what it gives.
     ~Buffer() { delete[] data_; }  // NOLINT(clang-analyzer-core.CallAndMessage)
 
+    std::byte* release()  // whose owner is the caller from now on, to delete[] it
+    {
+        size_ = 0;
+        return std::exchange(data_, nullptr);
+    }
     std::byte* data() const { return data_; }
     size_t size() const { return size_; }
     std::span<std::byte> span() const { return {data_, size_}; }
