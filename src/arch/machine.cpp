@@ -5,11 +5,12 @@
 #include "arch/heap.h"
 #include "arch/paging.h"
 #include "arch/trap.h"
+#include "debug/symbol_table.h"
 #include "hal/log.h"
 #include "hal/pci.h"
 #include "vesper.h"
 
-extern "C" uint8_t kernel_end[];
+extern "C" uint8_t kernel_end[], kernel_symbols[];
 
 namespace machine {
 
@@ -71,12 +72,15 @@ uint64_t keep_modules(const BootInfo& info, uint64_t start, uint64_t end)
     return start;
 }
 
-// Between kernel and payload: what devices of the ISA bus can reach.
+// Between kernel and payload: what devices of the ISA bus can reach. Behind the kernel are its
+// symbols, and before the payload the page of src/debug/crash_record.cpp.
 void add_low_memory(const BootInfo& info)
 {
     auto image_end = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(kernel_end));
-    uint64_t start = keep_modules(info, image_end - paging::high_map, kexec_physical);
-    heap::add(static_cast<uint32_t>(start), static_cast<size_t>(kexec_physical - start));
+    image_end += debug::table_bytes(kernel_symbols);
+    constexpr uint32_t end = kexec_physical - 4096;
+    uint64_t start = keep_modules(info, image_end - paging::high_map, end);
+    heap::add(static_cast<uint32_t>(start), static_cast<size_t>(end - start));
 }
 
 }  // namespace

@@ -128,12 +128,19 @@ bool is_blank(std::string_view line) { return word(line).empty(); }
 
 }  // namespace
 
+size_t table_bytes(const uint8_t* header)
+{
+    constexpr uint32_t magic = 'V' | 'S' << 8 | 'Y' << 16 | 'M' << 24, most = 256 << 10;
+    uint32_t bytes = le32(header + 4);
+    return le32(header) == magic && bytes <= most ? bytes : 0;
+}
+
 SymbolText find_in_table(std::span<const uint8_t> table, uint32_t address)
 {
     constexpr size_t header_bytes = 20;
-    constexpr uint32_t magic = 'V' | 'S' << 8 | 'Y' << 16 | 'M' << 24;
-    if (table.size() < header_bytes || le32(&table[0]) != magic) return {};
-    uint32_t bytes = le32(&table[4]), start = le32(&table[8]), end = le32(&table[12]);
+    if (table.size() < header_bytes) return {};
+    size_t bytes = table_bytes(table.data());
+    uint32_t start = le32(&table[8]), end = le32(&table[12]);
     if (bytes < header_bytes || bytes > table.size() || address < start || address >= end)
         return {};
     Table rest(table.first(bytes).subspan(header_bytes)), pieces = rest;

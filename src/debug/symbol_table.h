@@ -10,6 +10,9 @@ namespace debug {
 
 using SymbolText = Text<80>;
 
+// The size of the table of the kernel's functions that begins here; 0 if there is none.
+size_t table_bytes(const uint8_t* header);
+
 // The table of the kernel's functions; workbench/symbols.py makes it, and describes it.
 // "AtaDisk::read_blocks+0x1c"; empty if the address is in no function, or the table is damaged.
 SymbolText find_in_table(std::span<const uint8_t> table, uint32_t address);

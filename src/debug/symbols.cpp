@@ -7,7 +7,6 @@
 #include "debug/report.h"
 #include "debug/tool.h"
 #include "fs/volumes.h"
-#include "lib/bytes.h"
 #include "lib/heap.h"
 
 extern "C" const uint8_t kernel_start[], kernel_text_end[], kernel_end[], kernel_symbols[];
@@ -16,7 +15,7 @@ namespace debug {
 
 namespace {
 
-constexpr uint32_t largest_table = 256 << 10, largest_file = 1 << 20;
+constexpr uint32_t largest_file = 1 << 20;
 
 constinit std::byte* file_text = nullptr;
 constinit size_t file_bytes = 0;
@@ -25,8 +24,7 @@ SymbolText name_at(uint32_t address)
 {
     if (address >= payload_range.start && address < payload_range.end)
         return find_in_file({reinterpret_cast<const char*>(file_text), file_bytes}, address);
-    uint32_t bytes = le32(kernel_symbols + 4);
-    return find_in_table({kernel_symbols, bytes < largest_table ? bytes : 0}, address);
+    return find_in_table({kernel_symbols, table_bytes(kernel_symbols)}, address);
 }
 
 void forget()
