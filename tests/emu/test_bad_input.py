@@ -253,7 +253,7 @@ def test_the_rest_of_a_disk_with_a_bad_sector_can_be_read(victim, fs):
     ("jump_to_null", [r"\*\*\* .* at 0x0000", "called from:", r"0xc0430004 \(/kexec \+ 0x4\)"]),
     ("write_to_null", [r"\*\*\* page fault .* at 0xc0430002 \(/kexec \+ 0x2\)",
                        "a write of address 0x00000000: read-only"]),
-    ("overrun_stack", [r"\*\*\* double fault .* at 0xc0430000 \(/kexec \+ 0x0\)",
+    ("overrun_stack", [r"\*\*\* double fault .* at 0xc0430000 \(/kexec \+ 0x0: again\+0x0\)",
                        "the stack has run out: .* below the payload's stack"]),
     ("lose_stack", [r"\*\*\* double fault .* at 0xc0430005 \(/kexec \+ 0x5\)",
                     "the stack has run out: esp 0xe8000000"]),
