@@ -706,7 +706,7 @@ struct vesper_debug {
      * "all". NOT_FOUND. */
     int (*trace)(const char* device, uint32_t on);
     /* Stops the payload when it executes an address, or writes or accesses 1, 2 or 4 bytes there.
-     * Returns a handle. NO_MEMORY: the CPU has four. INVALID: not aligned. */
+     * Returns a handle. BUSY: the CPU has four, and all are in use. INVALID: not aligned. */
     int (*break_at)(const void* address, uint32_t access, uint32_t bytes);
     /* Removes it. NOT_FOUND. */
     int (*remove_break)(int breakpoint);

@@ -38,7 +38,7 @@ Result<int> set_breakpoint(uint32_t address, Access access, unsigned bytes)
         if (!stopped_frame()) arm_breakpoints();
         return i;
     }
-    return Error::no_space;
+    return Error::busy;
 }
 
 Result<void> clear_breakpoint(int number)

@@ -18,7 +18,7 @@ struct Breakpoint {
 
 // Stops before an instruction, or after an access. `bytes` is 1, 2 or 4, and the address a multiple
 // of it; 1 for execute. Returns its number (0...3).
-// Errors: invalid (address or bytes), no_space (all four are in use).
+// Errors: invalid (address or bytes), busy (all four are in use).
 Result<int> set_breakpoint(uint32_t address, Access access, unsigned bytes);
 // Errors: not_found (there is none of that number).
 Result<void> clear_breakpoint(int number);
