@@ -12,9 +12,9 @@ HELP = """\
 
   run [PAYLOAD] [options] [-- QEMU OPTIONS]
       Builds the kernel, makes a disk whose root has PAYLOAD as /kexec, and boots a PC with it in
-      QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp), which is assembled or compiled
-      first; without one, the demonstration (samples/demo.c) runs. Its functions' names become
-      /kexec.sym, for fault reports.
+      QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp .rs .zig), which is assembled or
+      compiled first; without one, the demonstration (samples/demo.c) runs. Its functions' names
+      become /kexec.sym, for fault reports.
         --root DIR          the root also has the files of this folder
         --fs FS             ffs2 (default) ffs1 ext2 ext4 fat16 fat32
         --label LABEL       mbr (default): the root is wd0p1; bsd: a NetBSD disklabel, wd0a;
@@ -52,6 +52,8 @@ HELP = """\
       Runs all tests, or those whose names contain FILTER. --quick: fuzzers run over their corpus
       only, and the emulator tests without those marked slow. The last line is `N passed, N failed`.
 
+  bindings [--check]        makes sdk/vesper.* and docs/api.md from include/vesper.h; --check: says
+                            which are not as that has it
   bench [NAME ...]          runs bench/NAME.py, for example `./vesper bench boot`; or lists them
   clean                     removes build/, where everything lies that was made
   help                      shows this
@@ -100,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--only", choices=("check", "host", "fuzz", "emu"))
     test.add_argument("filter", nargs="?", default="")
 
+    command("bindings").add_argument("--check", action="store_true")
     command("clean")
     command("help")
     return top
@@ -122,6 +125,9 @@ def dispatch(words: list[str]) -> int:
     if options.command == "test":
         from workbench import suite
         return suite.test(options)
+    if options.command == "bindings":
+        from workbench import bindings
+        return bindings.write(options.check)
     from workbench import build, run
     if options.command == "run":
         return run.run(options)

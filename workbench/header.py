@@ -39,6 +39,7 @@ class Field:
     count: int = 0  # of an array
     comment: str = ""
     offset: int = 0
+    bytes: int = 0  # of all elements
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Call:
     parameters: list[Field]
     comment: str = ""
     offset: int = 0
+    bytes: int = 4
 
     @property
     def in_hooks(self) -> bool:
@@ -269,7 +271,8 @@ class Parser:
             if self.take() == ";":
                 break
         comment = self.trailing_comment()
-        fields[-1].comment = comment
+        for field_ in fields:
+            field_.comment = comment
         struct.members += fields
 
     def size_of(self, kind: Type) -> tuple[int, int]:
@@ -287,7 +290,8 @@ class Parser:
             size, alignment = (4, 4) if isinstance(member, Call) else self.size_of(member.type)
             at = -(-at // alignment) * alignment
             member.offset = at
-            at += size * (getattr(member, "count", 0) or 1)
+            member.bytes = size * (getattr(member, "count", 0) or 1)
+            at += member.bytes
             largest = max(largest, alignment)
         struct.size = -(-at // largest) * largest
 
