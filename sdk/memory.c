@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause
- * The four functions that the compiler itself calls. */
+ * The functions that compilers call on their own, and std::string_view. */
 #include <stddef.h>
 
 void* memcpy(void* to, const void* from, size_t bytes)
@@ -32,4 +32,13 @@ int memcmp(const void* one, const void* other, size_t bytes)
         if (*a != *b) return *a - *b;
     }
     return 0;
+}
+
+int bcmp(const void* one, const void* other, size_t bytes) { return memcmp(one, other, bytes); }
+
+size_t strlen(const char* text)
+{
+    size_t length = 0;
+    while (text[length]) ++length;
+    return length;
 }
