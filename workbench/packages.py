@@ -38,6 +38,8 @@ EVIDENCE = {
     "python3-pytest-xdist": "/usr/lib/python3/dist-packages/xdist",
     "qemu-system-gui": "/usr/lib/*/qemu/ui-gtk.so",
     "qemu-system-x86": "qemu-system-i386",
+    "rust-src": "/usr/src/rustc-*/library/core/src/lib.rs",
+    "rustc": "/usr/bin/rustc",
     "seabios": "/usr/share/seabios/bios.bin",
     "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
     "vgabios": "/usr/share/vgabios/vgabios.bin",
@@ -57,7 +59,7 @@ FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
     "clang", "nasm", "python3-pytest", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
     "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "vgabios", "seabios",
-    "nodejs", "npm")
+    "nodejs", "npm", "rustc", "rust-src")
 
 
 def present(package: str) -> bool:

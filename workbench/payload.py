@@ -4,7 +4,7 @@ labels or functions, NAME.bin.sym, which becomes /kexec.sym."""
 import re
 from pathlib import Path
 
-from workbench import packages, symbols
+from workbench import languages, packages, symbols
 from workbench.console import BUILD, ROOT, Problem, Step, say, shown, tool
 
 LIMIT = 512 << 20  # RAM from KEXECADDR on is mapped once, for 512 MiB
@@ -22,7 +22,8 @@ def demonstration() -> Path:
 
 
 def needs(source: Path) -> tuple[str, ...]:
-    tools = {".asm": ("nasm",), ".c": ("g++-multilib",), ".cpp": ("g++-multilib",)}
+    tools = {".asm": ("nasm",), ".c": ("g++-multilib",), ".cpp": ("g++-multilib",),
+             ".rs": ("rustc", "rust-src", "g++-multilib"), ".zig": ("npm", "g++-multilib")}
     return tools.get(source.suffix, ())
 
 
@@ -34,9 +35,11 @@ def make(source: Path, folder: Path = BUILD / "payload") -> Path:
     if source.suffix == ".asm":
         with Step(f"Assembling {shown(source)}"):
             assemble(source, folder, binary)
-    elif source.suffix in (".c", ".cpp"):
+    elif source.suffix in COMPILERS:
+        languages.prepare(source.suffix)
         with Step(f"Compiling {shown(source)}"):
-            compile_c(source, folder, binary)
+            parts = COMPILERS[source.suffix](source, folder / (source.stem + ".o"))
+            link(parts, folder / (source.stem + ".elf"), binary)
     else:
         binary = source
     size = binary.stat().st_size
@@ -55,8 +58,8 @@ def symbol_file(binary: Path) -> Path:
 def assemble(source: Path, folder: Path, binary: Path) -> None:
     listing, wish = folder / (source.stem + ".map"), folder / (source.stem + ".inc")
     wish.write_text(f"[map symbols {listing}]\n")
-    tool("nasm", "-f", "bin", "-P", wish, "-I", f"{source.parent}/", "-o", binary, source,
-         cause="nasm found an error")
+    tool("nasm", "-f", "bin", "-P", wish, "-I", f"{source.parent}/",
+         "-I", f"{ROOT / 'sdk'}/", "-o", binary, source, cause="nasm found an error")
     labels = re.findall(r"^ +[0-9A-F]+ +([0-9A-F]{8}) +(\S+)$", listing.read_text(), re.M)
     symbol_file(binary).unlink(missing_ok=True)
     if labels:
@@ -64,15 +67,22 @@ def assemble(source: Path, folder: Path, binary: Path) -> None:
                                                for address, name in sorted(labels)))
 
 
-def compile_c(source: Path, folder: Path, binary: Path) -> None:
+def compile_c(source: Path, part: Path) -> list[Path]:
     compiler = ("gcc",) if source.suffix == ".c" else ("g++", "-std=gnu++20", "-fno-exceptions",
                                                        "-fno-rtti", "-fno-threadsafe-statics")
-    part, elf = folder / (source.stem + ".o"), folder / (source.stem + ".elf")
     warnings = tool(*compiler, *FLAGS, "-c", source, "-o", part,
                     cause="the compiler found an error")
     if warnings:
         say(warnings.rstrip())
-    tool("gcc", *FLAGS, part, *LINK, "-lgcc", "-o", elf, cause="the linker found an error",
+    return [part]
+
+
+def link(parts: list[Path], elf: Path, binary: Path) -> None:
+    tool("gcc", *FLAGS, *parts, *LINK, "-lgcc", "-o", elf, cause="the linker found an error",
          cure="A payload has int main(struct vesper *), and no library but what it brings along.")
     tool("objcopy", "-O", "binary", elf, binary)
     symbols.write_file(elf, symbol_file(binary))
+
+
+# By the source's suffix: compiles it to an object file, and returns what is to be linked.
+COMPILERS = {".c": compile_c, ".cpp": compile_c, ".rs": languages.rust, ".zig": languages.zig}

@@ -25,7 +25,7 @@ def chosen_payload(options) -> Path:
     source = Path(options.payload) if options.payload else payload.demonstration()
     if not source.is_file():
         raise Problem(f"there is no payload {shown(source)}",
-                      "Give a raw binary, or a source file: .asm, .c or .cpp.")
+                      "Give a raw binary, or a source file: .asm .c .cpp .rs .zig.")
     return source
 
 
