@@ -47,6 +47,7 @@ template <class T> struct List {
 constinit List<BlockDevice> block_devices;
 constinit List<TextOutput> text_outputs;
 constinit List<InputDevice> input_devices;
+constinit List<SerialPort> serial_ports;
 constinit List<CalendarClock> calendar_clocks;
 constinit List<PowerControl> power_controls;
 constinit List<RandomSource> random_sources;
@@ -89,12 +90,14 @@ void publish_as(BlockDevice& device, std::string_view name)
 }
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
 void publish(InputDevice& input, std::string_view kind) { input_devices.add(input, kind); }
+void publish(SerialPort& port, std::string_view kind) { serial_ports.add(port, kind); }
 void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }
 void publish(PowerControl& control, std::string_view kind) { power_controls.add(control, kind); }
 void publish(RandomSource& source, std::string_view kind) { random_sources.add(source, kind); }
 BlockDevice* first_block_device() { return block_devices.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
 InputDevice* first_input_device() { return input_devices.first; }
+SerialPort* first_serial_port() { return serial_ports.first; }
 CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
 PowerControl* first_power_control() { return power_controls.first; }
 RandomSource* first_random_source() { return random_sources.first; }
@@ -106,6 +109,7 @@ void withdraw(const Device& owner)
     }
     text_outputs.remove_of(owner);
     input_devices.remove_of(owner);
+    serial_ports.remove_of(owner);
     calendar_clocks.remove_of(owner);
     power_controls.remove_of(owner);
     random_sources.remove_of(owner);
@@ -135,6 +139,7 @@ void reset_registry()
     block_devices.first = nullptr;
     text_outputs.first = nullptr;
     input_devices.first = nullptr;
+    serial_ports.first = nullptr;
     calendar_clocks.first = nullptr;
     power_controls.first = nullptr;
     random_sources.first = nullptr;

@@ -24,6 +24,7 @@ constinit Ring<int, 256> keys;
 constinit unsigned lost_keys_told = 0;
 
 constinit Text<64> chosen_names;
+constinit Text<16> name_left_alone;
 
 // What write() and set_attribute() have left.
 constinit bool line_is_open = false;
@@ -55,9 +56,11 @@ bool can_be_chosen(const TextOutput&) { return true; }
 template <class T> void apply_choice(T* first)
 {
     bool any = false;
-    for (T* i = first; i; i = i->next) any |= can_be_chosen(*i) && is_chosen(i->name);
+    auto is_free = [](T& i) { return i.name.view() != name_left_alone.view(); };
     for (T* i = first; i; i = i->next)
-        i->enabled = !any || !can_be_chosen(*i) || is_chosen(i->name);
+        any |= can_be_chosen(*i) && is_chosen(i->name) && is_free(*i);
+    for (T* i = first; i; i = i->next)
+        i->enabled = (!any || !can_be_chosen(*i) || is_chosen(i->name)) && is_free(*i);
 }
 
 // A screen that is found late shows what has been said so far.
@@ -175,6 +178,8 @@ void choose(std::string_view names)
     apply_choice(first_text_output());
     apply_choice(first_input_device());
 }
+
+void leave_alone(std::string_view name) { name_left_alone = name; }
 
 void write(std::string_view text)
 {
@@ -407,4 +412,5 @@ void reset_console()
     screen_is_set_up = false;
     counted_cells = {};
     counted_changes = 0;
+    name_left_alone.clear();
 }

@@ -13,6 +13,9 @@ namespace console {
 // now on, also if they appear later. Where none of the outputs is named all are used, and likewise
 // of the inputs: a wrong name leaves nobody without a console. "" and "all" mean all.
 void choose(std::string_view names);
+// The output and input of this name belong to somebody else, whatever is chosen. Before there are
+// any.
+void leave_alone(std::string_view name);
 
 void write(std::string_view text);
 // May be called while another call of the console is under way, from an interrupt: that one then

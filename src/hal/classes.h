@@ -197,6 +197,38 @@ void key_pressed(const KeyInput& from, int code);
 // The operator wants the monitor, whatever runs: Ctrl-Alt-Esc, a serial line's break. Never waits.
 void break_pressed(const KeyInput& from);
 
+// A serial line, byte by byte. It has the name of the terminal that is expected at its other end,
+// which `gdb=NAME` keeps the console away from.
+class SerialPort {
+public:
+    // The next byte that has arrived, -1 if there is none. Never waits. Damaged ones are left out.
+    virtual int receive() = 0;
+    // Waits until the port has taken all of it. Errors: timed_out (it does not: the rest is lost).
+    virtual Result<void> transmit(std::string_view bytes) = 0;
+    // Instead of what else is done with what arrives: called from the interrupt handler; it reads.
+    void on_arrival(void (*function)(void* context), void* context)
+    {
+        context_ = context;
+        arrived_ = function;
+    }
+
+    Text<16> name;
+    SerialPort* next = nullptr;
+    const Device* owner = nullptr;
+
+protected:
+    bool tell_arrival() const
+    {
+        if (arrived_) arrived_(context_);
+        return arrived_;
+    }
+    ~SerialPort() = default;
+
+private:
+    void (*arrived_)(void* context) = nullptr;
+    void* context_ = nullptr;
+};
+
 // A clock that goes on while the machine is off.
 struct CalendarTime {
     uint32_t year;       // 1970 ...
@@ -264,12 +296,14 @@ void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
 void publish(TextOutput& output, std::string_view kind);
 void publish(InputDevice& input, std::string_view kind);
+void publish(SerialPort& port, std::string_view kind);
 void publish(CalendarClock& clock, std::string_view kind);
 void publish(PowerControl& control, std::string_view kind);
 void publish(RandomSource& source, std::string_view kind);
 BlockDevice* first_block_device();
 TextOutput* first_text_output();
 InputDevice* first_input_device();
+SerialPort* first_serial_port();
 CalendarClock* first_calendar_clock();
 PowerControl* first_power_control();
 RandomSource* first_random_source();

@@ -95,6 +95,39 @@ TEST_F(Com, SendsWhatItIsGiven)
     EXPECT_EQ(chip.fifo_control, 0x87);
 }
 
+TEST_F(Com, IsALineOfBytesForWhoeverTakesIt)
+{
+    attach();
+    SerialPort* port = first_serial_port();
+    ASSERT_TRUE(port);
+    EXPECT_EQ(port->name.view(), "com0");
+    EXPECT_EQ(port->receive(), -1);
+    chip.arrive("\n\x80");
+    EXPECT_EQ(port->receive(), '\n');
+    EXPECT_EQ(port->receive(), 0x80);
+    EXPECT_EQ(port->receive(), -1);
+    EXPECT_TRUE(port->transmit("a\nb"));
+    EXPECT_EQ(chip.to_line, "a\nb");
+    chip.stuck = true;
+    EXPECT_EQ(port->transmit(std::string(20, 'x')).error(), Error::timed_out);
+}
+
+TEST_F(Com, AnInterruptIsForWhoeverTakesTheLine)
+{
+    attach();
+    std::string arrived;
+    first_serial_port()->on_arrival(
+        [](void* to) {
+            int c = first_serial_port()->receive();
+            static_cast<std::string*>(to)->push_back(char(c));
+        },
+        &arrived);
+    chip.arrive("$");
+    machine.interrupt(4);
+    EXPECT_EQ(arrived, "$");
+    EXPECT_TRUE(machine.keys.empty());
+}
+
 TEST_F(Com, AsksForTheStatusOnceForAFifo)
 {
     attach();

@@ -110,6 +110,25 @@ TEST_F(Console, HearsNobodyElseAlsoBeforeTheFirstKeyIsAskedFor)
     EXPECT_EQ(console::poll_key(), -1);
 }
 
+TEST_F(Console, LeavesALineAloneThatIsSomebodyElses)
+{
+    console::leave_alone("com1");
+    publish(screen, "vga");
+    publish(line, "com");
+    publish(keyboard, "com");
+    publish(terminal, "com");
+    console::write("1");
+    EXPECT_EQ(line.text, "1");
+    terminal.waiting = {'t'};
+    keyboard.waiting = {'k'};
+    EXPECT_EQ(console::poll_key(), 'k');
+    EXPECT_EQ(console::poll_key(), -1);
+    console::choose("com1");  // as if it were not there: all others are used
+    console::write("2");
+    EXPECT_EQ(screen.text, "12");
+    EXPECT_EQ(console::poll_key(), -1);
+}
+
 TEST_F(Console, IgnoresAChoiceThatNamesNothing)
 {
     publish(screen, "vga");

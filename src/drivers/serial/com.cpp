@@ -57,7 +57,7 @@ struct LineStatus : Register<LineStatus, 5, uint8_t> {
 };
 struct Scratch : Register<Scratch, 7, uint8_t> {};
 
-class Com final : public Terminal {
+class Com final : public Terminal, public SerialPort {
 public:
     explicit Com(Window window) : regs_(window) {}
 
@@ -69,10 +69,12 @@ public:
     bool has_fifos() const { return fifo_bytes_ > 1; }
 
     void poll() override;
-    static void interrupt(void* context) { static_cast<Com*>(context)->poll(); }
+    static void interrupt(void* context);
+    int receive() override;
+    Result<void> transmit(std::string_view bytes) override;
 
 private:
-    void send(std::string_view bytes) override;
+    void send(std::string_view bytes) override { (void)transmit(bytes); }
     bool make_room();
 
     Registers regs_;
@@ -121,13 +123,31 @@ void Com::poll()
     keys.idle();
 }
 
-void Com::send(std::string_view bytes)
+void Com::interrupt(void* context)
+{
+    auto& port = *static_cast<Com*>(context);
+    if (!port.tell_arrival()) port.poll();
+}
+
+int Com::receive()
+{
+    for (unsigned limit = 64; limit; --limit) {
+        uint8_t status = regs_.read<LineStatus>();
+        if (!LineStatus::Received::in(status) || status == LineStatus::gone) break;
+        uint8_t byte = regs_.read<Data>();
+        if (!LineStatus::Bad::in(status)) return byte;
+    }
+    return -1;
+}
+
+Result<void> Com::transmit(std::string_view bytes)
 {
     for (char c : bytes) {
-        if (room_ == 0 && !make_room()) return;
+        if (room_ == 0 && !make_room()) return Error::timed_out;
         --room_;
         regs_.write<Data>(static_cast<uint8_t>(c));
     }
+    return {};
 }
 
 bool Com::make_room()
@@ -156,6 +176,7 @@ Result<void> attach(Device& device)
     if (device.irq() && device.on_interrupt(Com::interrupt, &port)) port.enable_interrupt();
     publish(static_cast<TextOutput&>(port), "com");
     publish(static_cast<KeyInput&>(port), "com");
+    publish(static_cast<SerialPort&>(port), "com");
     device.describe("{}, 115200 baud",
                     port.has_fifos() ? "16550A, 16-byte FIFOs" : "16450, no FIFOs");
     return {};
