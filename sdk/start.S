@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The first bytes of a payload in C or C++: clears .bss, moves arena_start behind it, runs the
 // constructors, and returns what int main(struct vesper *) returns.
+    .cfi_sections .debug_frame
     .section .text.start, "ax"
     .globl payload_start
 payload_start:
+    .cfi_startproc
+    .cfi_undefined eip      // a debugger's backtrace ends here
     push %ebx
     push %edi
     mov 12(%esp), %ebx      // struct vesper *
@@ -28,5 +31,6 @@ payload_start:
     pop %edi
     pop %ebx
     ret
+    .cfi_endproc
 
     .section .note.GNU-stack, "", @progbits

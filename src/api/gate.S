@@ -11,6 +11,27 @@
 #define BUSY -10
 
 .text
+.cfi_sections .debug_frame          // for debuggers: a backtrace goes on in the payload
+.macro enter_frame
+    .cfi_def_cfa esp, 4
+    .cfi_restore ebp
+    pushl %ebp
+    .cfi_def_cfa_offset 8
+    .cfi_offset ebp, -8
+    movl %esp, %ebp
+    .cfi_def_cfa_register ebp
+    pushfl
+.endm
+.macro leave_frame how:vararg
+    .cfi_remember_state
+    popfl
+    popl %ebp
+    .cfi_def_cfa esp, 4
+    .cfi_restore ebp
+    \how
+    .cfi_restore_state
+.endm
+
 .macro gate name                    // the largest call has 6 words of arguments
 .globl gate_\name
 gate_\name:
@@ -25,18 +46,15 @@ gate_\name:
 .endm
 
 enter_in_hooks:
-    pushl %ebp
-    movl %esp, %ebp
-    pushfl
+    .cfi_startproc
+    enter_frame
     cld
     cmpl $0, api_depth
     jne on_stack                    // on the stack of the hook or handler that calls
     movl kernel_stack, %esp
     jmp on_stack
 enter:
-    pushl %ebp
-    movl %esp, %ebp
-    pushfl
+    enter_frame
     cld
     cmpl $0, api_depth
     jne busy
@@ -65,24 +83,19 @@ call_it:
     cmpl $0, break_wanted
     jne stop_if_outermost
 back:
-    popfl
-    popl %ebp
-    ret
+    leave_frame ret
 stop_if_outermost:
     movl api_depth, %ecx            // eax and edx are the result
     orl interrupt_depth, %ecx
     jnz back
-    popfl
-    popl %ebp
-    jmp break_at_return
+    leave_frame jmp break_at_return
 foreign_tables:
     cli
     jmp call_it
 busy:
     movl $BUSY, %eax
-    popfl
-    popl %ebp
-    ret
+    leave_frame ret
+    .cfi_endproc
 
 // What the configuration leaves out.
 no_device:
