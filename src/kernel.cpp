@@ -37,6 +37,7 @@ static void read_boot_info(uint32_t magic, uint32_t address)
 static void attach_early_devices()
 {
     console::choose(boot_info.console);
+    console::leave_alone(boot_info.gdb);
     hal::AttachTrace until_all_are_there(Device::root());
     const Driver* early[16];
     size_t count = 0;

@@ -50,6 +50,15 @@ template <int number> void write_dr(uint32_t value)  // 0...3, 6, 7: SDM 3B, 17.
 {
     asm volatile("movl %0, %%dr%c1" ::"r"(value), "i"(number));
 }
+// FNSAVE's image of 108 bytes; the FPU is as after FNINIT then.
+inline void save_fpu(uint8_t (&image)[108]) { asm volatile("fnsave %0" : "=m"(image)); }
+inline void restore_fpu(const uint8_t (&image)[108]) { asm volatile("frstor %0" ::"m"(image)); }
+inline bool fpu_is_on()  // and may be used without an exception: CR0.EM and TS
+{
+    uint32_t cr0;
+    asm volatile("movl %%cr0, %0" : "=r"(cr0));
+    return !(cr0 & 0xc);
+}
 inline void flush_tlb()
 {
     uint32_t value;

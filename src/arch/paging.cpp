@@ -17,7 +17,7 @@ namespace {
 
 enum Flags : uint32_t {
     present = 1,
-    writable = 2,
+    can_write = 2,
     write_through = 8,  // with the PAT below: write-combining
     cache_disable = 16,
     large = 0x80,
@@ -83,7 +83,7 @@ uint32_t caching_flags(hal::Caching caching)
 uint32_t flags_for(uint32_t physical, uint64_t bytes)
 {
     bool ram = physical < high_map && has_ram(physical, bytes);
-    return present | writable | (ram ? 0 : caching_flags(hal::Caching::uncached));
+    return present | can_write | (ram ? 0 : caching_flags(hal::Caching::uncached));
 }
 
 // One table of 4 KiB pages for 4 MiB of the map. RAM's tables serve both views of it.
@@ -97,7 +97,7 @@ bool fill_directory_entry(unsigned index)
     uint32_t table_at = 0;
     if (!physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
         return false;
-    page_directory[index] = table_at | present | writable;
+    page_directory[index] = table_at | present | can_write;
     unsigned twin = physical / large_bytes;
     if (physical < high_map_bytes) {
         page_directory[twin] = page_directory[index];
@@ -109,7 +109,7 @@ bool fill_directory_entry(unsigned index)
 // Everything is uncached but the 4 MiB that hold some RAM.
 void map_large_pages(const BootInfo& info)
 {
-    constexpr uint32_t base = present | writable | large;
+    constexpr uint32_t base = present | can_write | large;
     for (unsigned i = 0; i < entries; ++i) {
         uint32_t address = i * large_bytes;
         if (!is_window(address))
@@ -131,7 +131,7 @@ void protect_low_memory()
 {
     for (uint32_t i = 0; i < entries; ++i) {
         bool video = i >= 0xa0 && i < 0xc0;
-        low_table[i] = i * page_bytes | present | writable |
+        low_table[i] = i * page_bytes | present | can_write |
                        (video ? caching_flags(hal::Caching::uncached) : 0);
     }
     low_table[0] = present;  // the BIOS data can be read; a write through a null pointer is a fault
@@ -140,7 +140,7 @@ void protect_low_memory()
         low_table[page / page_bytes] = 0;
     }
     uint32_t table = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(low_table)) - high_map;
-    page_directory[0] = page_directory[high_map / large_bytes] = table | present | writable;
+    page_directory[0] = page_directory[high_map / large_bytes] = table | present | can_write;
 }
 
 }  // namespace
@@ -193,10 +193,11 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
                 !physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
                 return Error::no_memory;
             std::fill_n(static_cast<uint32_t*>(table), entries, 0);
-            entry = table_at | present | writable;
+            entry = table_at | present | can_write;
         }
         table_of(entry)[address / page_bytes % entries] =
-            ((first & address_mask) + i * page_bytes) | present | writable | caching_flags(caching);
+            ((first & address_mask) + i * page_bytes) | present | can_write |
+            caching_flags(caching);
     }
     next_window = start + pages * page_bytes;
     return reinterpret_cast<void*>(start + first % page_bytes);
@@ -229,6 +230,19 @@ bool readable(uint32_t address, size_t bytes)
         if (a >> 32) return false;
         uint32_t physical, page = static_cast<uint32_t>(a);
         if (!physical_of(page, physical) && !fill(page)) return false;
+    }
+    return true;
+}
+
+bool writable(uint32_t address, size_t bytes)
+{
+    if (!readable(address, bytes)) return false;
+    for (uint64_t a = address & address_mask; a < static_cast<uint64_t>(address) + bytes;
+         a += page_bytes) {
+        auto page = static_cast<uint32_t>(a);
+        uint32_t entry = page_directory[page / large_bytes];
+        if (!(entry & large)) entry &= table_of(entry)[page / page_bytes % entries];
+        if (!(entry & can_write)) return false;
     }
     return true;
 }

@@ -32,6 +32,9 @@ bool fill(uint32_t address);
 // Whether these bytes can be read without a fault.
 bool readable(uint32_t address, size_t bytes);
 
+// Whether they can be written, too.
+bool writable(uint32_t address, size_t bytes);
+
 // Where an address of ours is in physical memory. False: nowhere.
 bool physical_of(uint32_t address, uint32_t& physical);
 

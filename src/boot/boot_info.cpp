@@ -368,7 +368,7 @@ bool Reader::take_option(std::string_view word)
         return true;
     };
     return value_of("root=", info_.root) || value_of("kexec=", info_.kexec) ||
-           value_of("console=", info_.console) ||
+           value_of("console=", info_.console) || value_of("gdb=", info_.gdb) ||
            (config_has_trace && value_of("trace=", info_.trace));
 }
 

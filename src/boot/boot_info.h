@@ -45,6 +45,7 @@ struct BootInfo {
     Text<256> kexec;          // kexec=/path, "/kexec" without it
     Text<64> console;         // console=com0
     Text<64> trace;           // trace=wd0,com0; only with `tool trace`
+    Text<16> gdb;             // gdb=com1: the line to a debugger
     Text<1024> args;          // words that the kernel does not know, then what follows args=
     Text<256> unknown_words;  // these words, to be reported
 

@@ -154,11 +154,12 @@ TEST_F(Multiboot1, AsGrubGivesIt)
     flags |= 512;
     loader = put_text("GRUB 2.06-13+deb12u1");
     set_framebuffer(1);
-    BootInfo info = read_line("root=sd0e kexec=/boot/forth console=com0,vga");
+    BootInfo info = read_line("root=sd0e kexec=/boot/forth console=com0,vga gdb=com1");
     EXPECT_EQ(info.loader.view(), "GRUB 2.06-13+deb12u1");
     EXPECT_EQ(info.root.view(), "sd0e");
     EXPECT_EQ(info.kexec.view(), "/boot/forth");
     EXPECT_EQ(info.console.view(), "com0,vga");
+    EXPECT_EQ(info.gdb.view(), "com1");
     EXPECT_THAT(info.memory(),
                 ElementsAre(Range(0, 0x9fc00, Type::ram), Range(0x100000, 0x1100000, Type::ram)));
     ASSERT_TRUE(info.has_framebuffer);
