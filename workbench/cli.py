@@ -37,6 +37,11 @@ HELP = """\
         4  the payload returned or failed: the      124  the time was up
            monitor waits for an operator            1    something else is wrong; it says what
 
+  debug [PAYLOAD] [options of run] [-- GDB OPTIONS]
+      The same under gdb, with the symbols of kernel and payload; it begins at the payload's first
+      instruction, and ends when gdb is left. The terminal is gdb's. Without a terminal:
+      ./vesper debug x.c -- -batch -x script.gdb
+
   image OUT [PAYLOAD] [--root DIR] [--fs FS] [--label mbr|bsd] [--boot multiboot2|multiboot|netbsd]
             [--config NAME] [--append TEXT]
       Writes a disk that a PC boots from its BIOS: GRUB, the kernel as /vesper, PAYLOAD as /kexec.
@@ -73,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     disk.add_argument("--config", default="GENERIC")
     disk.add_argument("--append", default="", metavar="TEXT")
 
-    run = commands.add_parser("run", parents=[disk], add_help=False, allow_abbrev=False)
+    run = argparse.ArgumentParser(parents=[disk], add_help=False)
     run.add_argument("payload", nargs="?")
     run.add_argument("--label", choices=image.LABELS, default="mbr")
     run.add_argument("--boot", choices=("multiboot", "multiboot2", "pvh", "netbsd"),
@@ -86,6 +91,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--timeout", type=float, metavar="S")
     run.add_argument("--display", choices=("none", "gtk", "curses"), default="none")
     run.add_argument("--screenshot", metavar="PNG")
+    for name in ("run", "debug"):
+        commands.add_parser(name, parents=[run], add_help=False, allow_abbrev=False)
 
     make = commands.add_parser("image", parents=[disk], add_help=False, allow_abbrev=False)
     make.add_argument("out", metavar="OUT")
@@ -116,21 +123,23 @@ def dispatch(words: list[str]) -> int:
         return bench(words[1:])
     if words[0] == "trace":
         return trace(words[1:])
-    own, qemu_options = words, []
-    if words[0] == "run" and "--" in words:
+    own, others = words, []
+    if words[0] in ("run", "debug") and "--" in words:
         at = words.index("--")
-        own, qemu_options = words[:at], words[at + 1:]
+        own, others = words[:at], words[at + 1:]
     options = parser().parse_args(own)
-    options.qemu = qemu_options
+    options.words = options.qemu = others
     if options.command == "test":
         from workbench import suite
         return suite.test(options)
     if options.command == "bindings":
         from workbench import bindings
         return bindings.write(options.check)
-    from workbench import build, run
+    from workbench import build, debug, run
     if options.command == "run":
         return run.run(options)
+    if options.command == "debug":
+        return debug.debug(options)
     if options.command == "image":
         return run.make_image(options)
     if options.command == "clean":

@@ -20,6 +20,7 @@ EVIDENCE = {
     "dosfstools": "mkfs.fat",
     "e2fsprogs": "mke2fs",
     "fdisk": "sfdisk",
+    "gdb": "gdb",
     "g++-multilib": "/usr/lib/gcc/*/*/32/libstdc++.a",
     "grub-common": "grub-mkimage",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/multiboot2.mod",
@@ -57,7 +58,7 @@ IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "fdisk")  # that the ho
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
-    "clang", "nasm", "python3-pytest", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
+    "clang", "nasm", "python3-pytest", "gdb", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
     "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "vgabios", "seabios",
     "nodejs", "npm", "rustc", "rust-src")
 

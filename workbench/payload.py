@@ -27,8 +27,10 @@ def needs(source: Path) -> tuple[str, ...]:
     return tools.get(source.suffix, ())
 
 
-def make(source: Path, folder: Path = BUILD / "payload") -> Path:
-    """The raw binary made from source, or source itself if it is no source."""
+def make(source: Path, folder: Path = BUILD / "payload", *flags: str) -> Path:
+    """The raw binary made from source, or source itself if it is no source.
+
+    flags: for the C compiler, besides those of every payload."""
     packages.ensure(*needs(source))
     folder.mkdir(parents=True, exist_ok=True)
     binary = folder / (source.stem + ".bin")
@@ -38,7 +40,9 @@ def make(source: Path, folder: Path = BUILD / "payload") -> Path:
     elif source.suffix in COMPILERS:
         languages.prepare(source.suffix)
         with Step(f"Compiling {shown(source)}"):
-            parts = COMPILERS[source.suffix](source, folder / (source.stem + ".o"))
+            compiler = COMPILERS[source.suffix]
+            more = (flags,) if compiler is compile_c else ()
+            parts = compiler(source, folder / (source.stem + ".o"), *more)
             link(parts, folder / (source.stem + ".elf"), binary)
     else:
         binary = source
@@ -67,10 +71,48 @@ def assemble(source: Path, folder: Path, binary: Path) -> None:
                                                for address, name in sorted(labels)))
 
 
-def compile_c(source: Path, part: Path) -> list[Path]:
+def elf_of(source: Path, folder: Path = BUILD / "payload") -> Path | None:
+    """An ELF file for debuggers, of what make() has made from source; None if that is no source."""
+    elf = folder / (source.stem + ".elf")
+    if source.suffix == ".asm":
+        describe_asm(source, folder, elf)
+    return elf if needs(source) else None
+
+
+def describe_asm(source: Path, folder: Path, elf: Path) -> None:
+    """NASM knows no symbols for a raw binary: its listing and its map are made into some."""
+    binary, listing, names, part = (folder / (source.stem + suffix)
+                                    for suffix in (".bin", ".lst", ".map", ".o"))
+    tool("nasm", "-f", "bin", "-I", f"{source.parent}/",
+         "-I", f"{ROOT / 'sdk'}/", "-l", listing, "-o", binary,
+         "--before", f"[map all {names}]", source)
+    lines, line = {}, 0  # by offsets; what a macro makes is of the line that has the macro
+    for row in listing.read_text(errors="replace").splitlines():
+        number, address, mark = re.match(
+            r" *(\d*) ?([0-9A-F]{8} )?(?:\S+)?(\s+<\d+>)?", row).groups()
+        if number and not mark:
+            line = int(number)
+        if address:
+            lines.setdefault(int(address, 16), line)
+    said = [f'.file 1 "{source.resolve()}"', ".loc_mark_labels 1"]
+    offsets = sorted(lines)
+    for start, end in zip(offsets, [*offsets[1:], binary.stat().st_size]):
+        said += [f".loc 1 {lines[start]}", f".Lat{start}:",
+                 f'.incbin "{binary.resolve()}", {start}, {end - start}']
+    text = names.read_text()
+    origin = int(re.search(r"^vstart: +([0-9A-F]+)", text, re.M)[1], 16)
+    for value, name in re.findall(r"^ +[0-9A-F]+ +([0-9A-F]+)  ([A-Za-z_.][\w.]*)$", text, re.M):
+        said += [f".globl {name}", f".set {name}, .Lat0 + {int(value, 16) - origin}"]
+    assembly = folder / (source.stem + ".s")
+    assembly.write_text("\n".join(said) + "\n")
+    tool("gcc", "-m32", "-c", assembly, "-o", part)
+    tool("ld", "-m", "elf_i386", f"-Ttext={origin:#x}", "-e", f"{origin:#x}", part, "-o", elf)
+
+
+def compile_c(source: Path, part: Path, flags: tuple[str, ...] = ()) -> list[Path]:
     compiler = ("gcc",) if source.suffix == ".c" else ("g++", "-std=gnu++20", "-fno-exceptions",
                                                        "-fno-rtti", "-fno-threadsafe-statics")
-    warnings = tool(*compiler, *FLAGS, "-c", source, "-o", part,
+    warnings = tool(*compiler, *FLAGS, *flags, "-c", source, "-o", part,
                     cause="the compiler found an error")
     if warnings:
         say(warnings.rstrip())

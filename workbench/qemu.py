@@ -104,7 +104,8 @@ class SerialLine:
 class Emulator(SerialLine):
     """A running QEMU. It stops, and does not end, when the guest is switched off or restarts."""
 
-    def __init__(self, pc: Pc, reboot: bool = False):
+    def __init__(self, pc: Pc, reboot: bool = False, own_group: bool = False):
+        """own_group: the terminal's Control-C does not reach it."""
         super().__init__()
         self.serial, serial = socket.socketpair()
         self.control, control = socket.socketpair()
@@ -122,6 +123,7 @@ class Emulator(SerialLine):
         with serial, control:
             self.process = subprocess.Popen(
                 command, pass_fds=(serial.fileno(), control.fileno()),
+                process_group=0 if own_group else None,
                 stdin=None if own_terminal else subprocess.DEVNULL,
                 stdout=None if own_terminal else subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:

@@ -78,14 +78,19 @@ def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
     return pc
 
 
+def ensure(options, source: Path, *more: str) -> None:
+    """Installs what a run needs."""
+    packages.ensure(*packages.BUILD, "qemu-system-x86", *payload.needs(source), *more,
+                    *packages.FILE_SYSTEM[options.fs],
+                    *(packages.GRUB if options.boot in ("multiboot2", "netbsd") else ()),
+                    *(["qemu-system-gui"] if options.display == "gtk" else []))
+
+
 def run(options) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     source = chosen_payload(options)
     chosen_root(options)
-    packages.ensure(*packages.BUILD, "qemu-system-x86", *payload.needs(source),
-                    *packages.FILE_SYSTEM[options.fs],
-                    *(packages.GRUB if options.boot in ("multiboot2", "netbsd") else ()),
-                    *(["qemu-system-gui"] if options.display == "gtk" else []))
+    ensure(options, source)
     if options.display == "curses" and not terminal:
         raise Problem("--display curses needs a terminal")
     kexec = payload.make(source)  # whose mistakes are the likeliest
