@@ -837,7 +837,7 @@ create vesper-text 1024 allot
 : debug.trace ( device on -- result )
     2 88 28 vesper-function vesper-call ;
 \ Stops the payload when it executes an address, or writes or accesses 1, 2 or 4 bytes there.
-\ Returns a handle. NO_MEMORY: the CPU has four. INVALID: not aligned.
+\ Returns a handle. BUSY: the CPU has four, and all are in use. INVALID: not aligned.
 : debug.break_at ( address access bytes -- result )
     3 88 32 vesper-function vesper-call ;
 \ Removes it. NOT_FOUND.

@@ -970,7 +970,7 @@ pub struct Debug {
     /// "all". NOT_FOUND.
     pub trace: unsafe extern "C" fn(device: *const u8, on: u32) -> i32,
     /// Stops the payload when it executes an address, or writes or accesses 1, 2 or 4 bytes there.
-    /// Returns a handle. NO_MEMORY: the CPU has four. INVALID: not aligned.
+    /// Returns a handle. BUSY: the CPU has four, and all are in use. INVALID: not aligned.
     pub break_at: unsafe extern "C" fn(address: *const c_void, access: u32, bytes: u32) -> i32,
     /// Removes it. NOT_FOUND.
     pub remove_break: unsafe extern "C" fn(breakpoint: i32) -> i32,

@@ -878,7 +878,7 @@ pub const Debug = extern struct {
     /// "all". NOT_FOUND.
     trace: *const fn (device: [*c]const u8, on: u32) callconv(.C) i32,
     /// Stops the payload when it executes an address, or writes or accesses 1, 2 or 4 bytes there.
-    /// Returns a handle. NO_MEMORY: the CPU has four. INVALID: not aligned.
+    /// Returns a handle. BUSY: the CPU has four, and all are in use. INVALID: not aligned.
     break_at: *const fn (address: ?*const anyopaque, access: u32, bytes: u32) callconv(.C) i32,
     /// Removes it. NOT_FOUND.
     remove_break: *const fn (breakpoint: i32) callconv(.C) i32,
