@@ -317,6 +317,7 @@ TEST_F(RamTest, ModesAndTimes)
 
     struct Clock final : CalendarClock {
         Result<CalendarTime> now() override { return CalendarTime{2026, 11, 22, 12, 0, 0}; }
+        Result<void> set(const CalendarTime&) override { return Error::unsupported; }
     } clock;
     publish(clock, "clock");
     fs::clock_was_set();
