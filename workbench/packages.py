@@ -18,6 +18,7 @@ EVIDENCE = {
     "clang-tidy": "clang-tidy",
     "cmake": "cmake",
     "dosfstools": "mkfs.fat",
+    "dpkg-dev": "dpkg-source",  # which brings make, patch and xz along
     "e2fsprogs": "mke2fs",
     "fdisk": "sfdisk",
     "gdb": "gdb",

@@ -4,21 +4,33 @@ labels or functions, NAME.bin.sym, which becomes /kexec.sym."""
 import re
 from pathlib import Path
 
-from workbench import languages, packages, symbols
+from workbench import compiler, languages, newlib, packages, ports, symbols
 from workbench.console import BUILD, ROOT, Problem, Step, say, shown, tool
 
 LIMIT = 512 << 20  # RAM from KEXECADDR on is mapped once, for 512 MiB
-FLAGS = ("-m32", "-march=i486", "-mpreferred-stack-boundary=2", "-Os", "-g", "-Wall",
-         "-ffreestanding", "-fno-pic", "-no-pie", "-fno-stack-protector",
-         "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections",
-         f"-I{ROOT / 'include'}", f"-I{ROOT / 'sdk'}")
-LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none",
-        "-Wl,--no-warn-rwx-segments", "-Wl,-T", ROOT / "sdk/payload.ld", ROOT / "sdk/start.S",
-        ROOT / "sdk/memory.c")
+# A main that is given the struct does without the C library.
+BARE = re.compile(rb"\bmain\s*\(\s*(?:const\s+)?(?:struct\s+)?vesper\s*(?:const\s*)?\*")
 
 
 def demonstration() -> Path:
     return ROOT / "samples/demo.c"
+
+
+def find(name: str | None) -> Path:
+    """What a PAYLOAD of the command line is: a file, port:NAME, or, without one, the demonstration.
+    """
+    if name and name.startswith(ports.PREFIX):
+        return ports.make(name.removeprefix(ports.PREFIX))
+    source = Path(name) if name else demonstration()
+    if not source.is_file():
+        raise Problem(f"there is no payload {shown(source)}",
+                      "Give a raw binary, a source file (.asm .c .cpp .rs .zig), or one of: "
+                      + ", ".join(ports.PREFIX + port for port in ports.names()) + ".")
+    return source
+
+
+def is_bare(source: Path) -> bool:
+    return source.suffix not in (".c", ".cpp") or bool(BARE.search(source.read_bytes()))
 
 
 def needs(source: Path) -> tuple[str, ...]:
@@ -39,11 +51,13 @@ def make(source: Path, folder: Path = BUILD / "payload", *flags: str) -> Path:
             assemble(source, folder, binary)
     elif source.suffix in COMPILERS:
         languages.prepare(source.suffix)
+        if not is_bare(source):
+            newlib.glue()
         with Step(f"Compiling {shown(source)}"):
-            compiler = COMPILERS[source.suffix]
-            more = (flags,) if compiler is compile_c else ()
-            parts = compiler(source, folder / (source.stem + ".o"), *more)
-            link(parts, folder / (source.stem + ".elf"), binary)
+            compile_source = COMPILERS[source.suffix]
+            more = (flags,) if compile_source is compile_c else ()
+            parts = compile_source(source, folder / (source.stem + ".o"), *more)
+            link(parts, folder / (source.stem + ".elf"), binary, is_bare(source))
     else:
         binary = source
     size = binary.stat().st_size
@@ -110,18 +124,18 @@ def describe_asm(source: Path, folder: Path, elf: Path) -> None:
 
 
 def compile_c(source: Path, part: Path, flags: tuple[str, ...] = ()) -> list[Path]:
-    compiler = ("gcc",) if source.suffix == ".c" else ("g++", "-std=gnu++20", "-fno-exceptions",
-                                                       "-fno-rtti", "-fno-threadsafe-statics")
-    warnings = tool(*compiler, *FLAGS, *flags, "-c", source, "-o", part,
-                    cause="the compiler found an error")
+    gcc = "gcc" if source.suffix == ".c" else "g++"
+    warnings = tool(gcc, *compiler.flags(is_bare(source), gcc == "g++"), *flags, "-Wall", "-c",
+                    source, "-o", part, cause="the compiler found an error")
     if warnings:
         say(warnings.rstrip())
     return [part]
 
 
-def link(parts: list[Path], elf: Path, binary: Path) -> None:
-    tool("gcc", *FLAGS, *parts, *LINK, "-lgcc", "-o", elf, cause="the linker found an error",
-         cure="A payload has int main(struct vesper *), and no library but what it brings along.")
+def link(parts: list[Path], elf: Path, binary: Path, bare: bool = True) -> None:
+    tool("gcc", *parts, *compiler.libraries(bare), "-o", elf, cause="the linker found an error",
+         cure="int main(struct vesper *) is linked with no library but what it brings along."
+         if bare else "")
     tool("objcopy", "-O", "binary", elf, binary)
     symbols.write_file(elf, symbol_file(binary))
 

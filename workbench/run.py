@@ -21,14 +21,6 @@ DEFAULT_LIMIT = 60                         # seconds, without a terminal
 LEAVE = b"\x01"                            # Control-A
 
 
-def chosen_payload(options) -> Path:
-    source = Path(options.payload) if options.payload else payload.demonstration()
-    if not source.is_file():
-        raise Problem(f"there is no payload {shown(source)}",
-                      "Give a raw binary, or a source file: .asm .c .cpp .rs .zig.")
-    return source
-
-
 def chosen_root(options) -> Path | None:
     if not options.root:
         return None
@@ -38,7 +30,7 @@ def chosen_root(options) -> Path | None:
 
 
 def make_image(options) -> int:
-    source, root, out = chosen_payload(options), chosen_root(options), Path(options.out)
+    source, root, out = payload.find(options.payload), chosen_root(options), Path(options.out)
     if out.is_block_device():
         raise Problem(f"{out} is a device", "Write to a file, look at it, then copy that with dd.")
     if not out.absolute().parent.is_dir():
@@ -88,7 +80,7 @@ def ensure(options, source: Path, *more: str) -> None:
 
 def run(options) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    source = chosen_payload(options)
+    source = payload.find(options.payload)
     chosen_root(options)
     ensure(options, source)
     if options.display == "curses" and not terminal:
