@@ -13,8 +13,9 @@ HELP = """\
   run [PAYLOAD] [options] [-- QEMU OPTIONS]
       Builds the kernel, makes a disk whose root has PAYLOAD as /kexec, and boots a PC with it in
       QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp .rs .zig), which is assembled or
-      compiled first; without one, the demonstration (samples/demo.c) runs. Its functions' names
-      become /kexec.sym, for fault reports.
+      compiled first, or port:lua or port:pforth; without one, the demonstration
+      (samples/demo.c) runs. Its functions' names become /kexec.sym, for fault reports.
+      A C or C++ program gets a C library, unless its main takes a struct vesper * (docs/sdk.md).
         --root DIR          the root also has the files of this folder
         --fs FS             ffs2 (default) ffs1 ext2 ext4 fat16 fat32
         --label LABEL       mbr (default): the root is wd0p1; bsd: a NetBSD disklabel, wd0a;

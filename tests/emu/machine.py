@@ -64,7 +64,7 @@ class Machine(Watched, qemu.Emulator):
               change=None) -> "Machine":
         """Boots with the options of `./vesper run`.
 
-        kexec: a source or binary file, or its bytes, or None for a root without /kexec.
+        kexec: a source or binary file, port:NAME, or its bytes, or None for a root without /kexec.
         files: further files of the root, by path. change(pc): changes the qemu.Pc made of all that.
         """
         work.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Machine(Watched, qemu.Emulator):
             (work / "kexec.bin").write_bytes(kexec)
             kexec = work / "kexec.bin"
         elif kexec:
-            kexec = payload.make(Path(kexec), work)
+            kexec = payload.make(payload.find(str(kexec)), work)
         pc = run.machine(options, kernel or build.kernel(options.config), kexec, work)
         if change:
             change(pc)
