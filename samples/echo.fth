@@ -1,9 +1,10 @@
 \ SPDX-License-Identifier: BSD-2-Clause
-\ echo - prints X, waits for a key, prints it, and leaves its code on the stack.
+\ echo - prints X, waits for a key, prints it, and returns its code to the monitor.
 \
-\   pForth, with sdk/vesper.fs included before.
+\   ./vesper run samples/echo.fth
 
 : echo ( -- key )
     [char] X vesper.emit
     vesper.key dup vesper.emit ;
-echo
+
+echo bye-code !    \ pForth returns it

@@ -12,8 +12,8 @@ HELP = """\
 
   run [PAYLOAD] [options] [-- QEMU OPTIONS]
       Builds the kernel, makes a disk whose root has PAYLOAD as /kexec, and boots a PC with it in
-      QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp .rs .zig), which is assembled or
-      compiled first, or port:lua or port:pforth; without one, the demonstration
+      QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp .rs .zig .fth), of which one is
+      made first, or port:lua or port:pforth; without one, the demonstration
       (samples/demo.c) runs. Its functions' names become /kexec.sym, for fault reports.
       A C or C++ program gets a C library, unless its main takes a struct vesper * (docs/sdk.md).
         --root DIR          the root also has the files of this folder

@@ -24,17 +24,14 @@ def find(name: str | None) -> Path:
     source = Path(name) if name else demonstration()
     if not source.is_file():
         raise Problem(f"there is no payload {shown(source)}",
-                      "Give a raw binary, a source file (.asm .c .cpp .rs .zig), or one of: "
+                      "Give a raw binary, a source file (.asm .c .cpp .rs .zig .fth), or one of: "
                       + ", ".join(ports.PREFIX + port for port in ports.names()) + ".")
     return source
 
 
-def is_bare(source: Path) -> bool:
-    return source.suffix not in (".c", ".cpp") or bool(BARE.search(source.read_bytes()))
-
-
 def needs(source: Path) -> tuple[str, ...]:
     tools = {".asm": ("nasm",), ".c": ("g++-multilib",), ".cpp": ("g++-multilib",),
+             ".fth": ("g++-multilib",),
              ".rs": ("rustc", "rust-src", "g++-multilib"), ".zig": ("npm", "g++-multilib")}
     return tools.get(source.suffix, ())
 
@@ -50,9 +47,7 @@ def make(source: Path, folder: Path = BUILD / "payload", *flags: str) -> Path:
         with Step(f"Assembling {shown(source)}"):
             assemble(source, folder, binary)
     elif source.suffix in COMPILERS:
-        languages.prepare(source.suffix)
-        if not is_bare(source):
-            newlib.glue()
+        prepare(source)
         with Step(f"Compiling {shown(source)}"):
             compile_source = COMPILERS[source.suffix]
             more = (flags,) if compile_source is compile_c else ()
@@ -67,6 +62,21 @@ def make(source: Path, folder: Path = BUILD / "payload", *flags: str) -> Path:
         raise Problem(f"the payload {shown(source)} is too large: {size >> 20} MiB",
                       "At most 512 MiB of RAM are mapped for it.")
     return binary
+
+
+def is_bare(source: Path) -> bool:
+    if source.suffix in (".c", ".cpp"):
+        return bool(BARE.search(source.read_bytes()))
+    return source.suffix != ".fth"
+
+
+def prepare(source: Path) -> None:
+    """Makes or fetches what a source like this needs, and is kept."""
+    if not is_bare(source):
+        newlib.glue()
+    if source.suffix == ".fth":
+        ports.make("pforth")
+    languages.prepare(source.suffix)
 
 
 def symbol_file(binary: Path) -> Path:
@@ -140,5 +150,16 @@ def link(parts: list[Path], elf: Path, binary: Path, bare: bool = True) -> None:
     symbols.write_file(elf, symbol_file(binary))
 
 
+def forth(source: Path, part: Path) -> list[Path | str]:
+    """pForth, with the text of a program."""
+    text = part.with_suffix(".text.S")
+    text.write_text('.data\n.globl program_text, program_end\n'
+                    f'program_text: .incbin "{source.absolute()}"\nprogram_end:\n')
+    tool("gcc", "-m32", "-c", text, "-o", part, cause="the assembler found an error")
+    folder = ports.make("pforth").parent
+    return [part, folder / "program.o", folder / "pforth.o", "-Wl,--wrap=fopen", "-lm"]
+
+
 # By the source's suffix: compiles it to an object file, and returns what is to be linked.
-COMPILERS = {".c": compile_c, ".cpp": compile_c, ".rs": languages.rust, ".zig": languages.zig}
+COMPILERS = {".c": compile_c, ".cpp": compile_c, ".rs": languages.rust, ".zig": languages.zig,
+             ".fth": forth}

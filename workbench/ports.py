@@ -32,7 +32,7 @@ def make(name: str) -> Path:
     library = newlib.glue()
     unpacked = sources.fetch(source[1], tarball=bool(source[2]))
     state = hashlib.sha256((library.parent / "glue").read_bytes())
-    for path in sorted((PORTS / name).iterdir()):
+    for path in (*sorted((PORTS / name).iterdir()), ROOT / "sdk/vesper.fs"):
         state.update(path.read_bytes())
     folder = BUILD / "ports" / name
     binary, stamp = folder / "kexec", folder / "built"

@@ -174,7 +174,7 @@ def test_what_is_made_is_not_stale():
     assert bindings.stale() == []
 
 
-@pytest.mark.parametrize("language", ("asm", "cpp", "rs", "zig"))
+@pytest.mark.parametrize("language", ("asm", "cpp", "rs", "zig", "fth"))
 def test_echo_in_every_language(boot, language):
     machine = boot(ROOT / f"samples/echo.{language}")
     machine.see(r"\nX")
@@ -219,3 +219,9 @@ def test_the_cpp_header_compiles_without_warnings(compiler):
     run(compiler, "-m32", "-march=i486", "-std=c++20", "-Os", "-Wall", "-Wextra", "-Werror",
         "-ffreestanding", "-fno-exceptions", "-fno-rtti", f"-I{ROOT / 'include'}", f"-I{SDK}",
         "-c", "-o", "/dev/null", ROOT / "tests/emu/payloads/cpp.cpp")
+
+
+def test_the_words_of_forth(boot):
+    machine = boot(ROOT / "tests/emu/payloads/words.fth", files={"hello.txt": b"Hello, world\n"})
+    machine.see("the payload returned 0 ")
+    assert machine.text().count("PASS ") == 13 and "FAIL" not in machine.text()
