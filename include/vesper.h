@@ -541,7 +541,7 @@ struct vesper_memory {
  * driver: it is the payload's until it gives it back, or ends. */
 enum vesper_bus { VESPER_BUS_NONE = 0, VESPER_BUS_PCI = 1, VESPER_BUS_ISA = 2 };
 struct vesper_device_info {
-    char name[16];         /* "wd0"; "pci0.3.0" for one without a driver */
+    char name[16];         /* "wd0"; "pcidev0.3.0" for one without a driver */
     char driver[16];       /* "ide"; "" without a driver */
     char locator[48];      /* where on its bus: "dev 1 function 1" */
     char description[160]; /* as its line at boot */

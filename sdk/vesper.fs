@@ -631,7 +631,7 @@ create vesper-text 1024 allot
 0 constant VESPER_BUS_NONE
 1 constant VESPER_BUS_PCI
 2 constant VESPER_BUS_ISA
-\ "wd0"; "pci0.3.0" for one without a driver
+\ "wd0"; "pcidev0.3.0" for one without a driver
 : device_info.name ( address -- address ) 0 + ;
 \ "ide"; "" without a driver
 : device_info.driver ( address -- address ) 16 + ;

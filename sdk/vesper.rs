@@ -724,7 +724,7 @@ pub const BUS_ISA: u32 = 2;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct DeviceInfo {
-    /// "wd0"; "pci0.3.0" for one without a driver
+    /// "wd0"; "pcidev0.3.0" for one without a driver
     pub name: [u8; 16],
     /// "ide"; "" without a driver
     pub driver: [u8; 16],

@@ -657,7 +657,7 @@ pub const BUS_PCI: u32 = 1;
 pub const BUS_ISA: u32 = 2;
 
 pub const DeviceInfo = extern struct {
-    /// "wd0"; "pci0.3.0" for one without a driver
+    /// "wd0"; "pcidev0.3.0" for one without a driver
     name: [16]u8,
     /// "ide"; "" without a driver
     driver: [16]u8,

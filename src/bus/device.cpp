@@ -123,7 +123,8 @@ void Device::add_unconfigured(Device& bus, Device found, std::string_view descri
     Device& device = *made.value();
     device.parent_ = &bus;
     device.description_.append(description);
-    device.name_.print("{}.{}.{}", bus.name(), device.pci().device(), device.pci().function());
+    device.name_.print("pcidev{}.{}.{}", device.pci().bus(), device.pci().device(),
+                       device.pci().function());
     device.announced_ = true;
     device.link(bus);
 }

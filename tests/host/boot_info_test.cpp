@@ -373,9 +373,9 @@ TEST_F(Multiboot1, WhatFollowsArgsIsThePayloads)
 
 TEST_F(Multiboot1, UnknownWordsArePassedOn)
 {
-    BootInfo info = read_line("quiet root=wd0a -v trace=wd0 args=the rest");
-    EXPECT_EQ(info.unknown_words.view(), "quiet -v trace=wd0");
-    EXPECT_EQ(info.args.view(), "quiet -v trace=wd0 the rest");
+    BootInfo info = read_line("quiet root=wd0a -v splash=wd0 args=the rest");
+    EXPECT_EQ(info.unknown_words.view(), "quiet -v splash=wd0");
+    EXPECT_EQ(info.args.view(), "quiet -v splash=wd0 the rest");
 }
 
 TEST_F(Multiboot1, TheLastOfTwoCounts)

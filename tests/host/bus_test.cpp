@@ -101,8 +101,10 @@ TEST_F(Bus, FollowsBridges)
             "vendor 1000 product 0010 (SCSI controller, revision 0x00) at pci3 dev 5 function 0 "
             "not configured"));
     const Device* pci0 = Device::root().first_child();
-    EXPECT_STREQ(pci0->first_child()->name(), "ppb0");
-    EXPECT_STREQ(pci0->first_child()->first_child()->first_child()->name(), "ppb2");
+    EXPECT_STREQ(pci0->first_child()->name(), "pcidev0.0.0");
+    const Device* bridge = pci0->first_child()->next_sibling();
+    EXPECT_STREQ(bridge->name(), "ppb0");
+    EXPECT_STREQ(bridge->first_child()->first_child()->name(), "ppb2");
 }
 
 TEST_F(Bus, ScansNoBusTwiceWhateverBridgesSay)

@@ -11,7 +11,7 @@ void reset_volumes();  // fs/volumes.cpp
 }
 void reset_console();  // console/console.cpp
 void reset_input();    // console/input.cpp
-void reset_trace();     // hal/trace.cpp
+void reset_trace();    // hal/trace.cpp
 
 FakeMachine::FakeMachine()
 {
@@ -149,7 +149,7 @@ void disconnect_interrupt(InterruptHandler handler, void* context)
 }
 void disconnect_interrupts(const Device&) {}  // the tests look at what a driver published
 
-Result<Message> connect_message(InterruptHandler, void*) { return Error::unsupported; }
+Result<Message> connect_message(InterruptHandler, void*, const char*) { return Error::unsupported; }
 void disconnect_message(InterruptHandler, void*) {}
 
 Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary)
