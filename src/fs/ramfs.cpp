@@ -105,9 +105,9 @@ public:
     {
         if (count_ < bucket_count_) return true;
         size_t wanted = std::max<size_t>(8, bucket_count_ * 2);
-        Entry** made = RamFs::has_room_for_names(wanted * sizeof(Entry*)) ? new (std::nothrow)
-                                                                                Entry*[wanted]()
-                                                                          : nullptr;
+        Entry** made = RamFs::has_room_for_names(wanted * sizeof(void*)) ? new (std::nothrow)
+                                                                               Entry*[wanted]()
+                                                                         : nullptr;
         if (!made) return buckets_;  // longer chains will do
         delete[] buckets_;
         buckets_ = made;

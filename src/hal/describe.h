@@ -128,9 +128,11 @@ template <class E, unsigned Width> consteval std::span<const ValueInfo> values_o
 {
     return named_values<E, Width>;
 }
+// A place and a width for every field that a register of this width can have.
+template <class R> inline constexpr std::size_t register_bits = sizeof(typename R::Raw) * 8;
 template <class R>
-inline constexpr auto fields_among = all_fields<R>(
-    std::make_index_sequence<sizeof(typename R::Raw) * sizeof(typename R::Raw) * 64>{});
+inline constexpr auto fields_among =
+    all_fields<R>(std::make_index_sequence<register_bits<R> * register_bits<R>>{});
 template <class R>
 inline constexpr auto fields_of = those_there<count_of(fields_among<R>)>(fields_among<R>);
 

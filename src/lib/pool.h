@@ -6,10 +6,12 @@
 #include <new>
 
 class Pool {
+    static constexpr size_t pointer_bytes = sizeof(void*);
+
 public:
     // At most 1 KiB each, aligned as pointers are.
     constexpr explicit Pool(size_t bytes)
-        : step_(sizeof(Slab*) + (bytes + sizeof(Slab*) - 1) / sizeof(Slab*) * sizeof(Slab*))
+        : step_(pointer_bytes + (bytes + pointer_bytes - 1) / pointer_bytes * pointer_bytes)
     {
     }
     Pool(const Pool&) = delete;

@@ -57,7 +57,8 @@ def test_it_begins_at_the_first_instruction_with_its_source_line(tmp_path):
 
 def test_break_backtrace_step_next_finish(tmp_path):
     said = debug(tmp_path, "break tally", "continue", "backtrace", "next", "print counter",
-                 "finish", "next", "step", "info breakpoints", "delete", f"tbreak {line('say')}", "continue",
+                 "finish", "next", "step", "info breakpoints", "delete",
+                 f"tbreak {line('say')}", "continue",
                  "print sum", "step", "backtrace 1", "continue")
     seen(said, rf"Breakpoint 1, tally \(n=.*1\) at .*debugged\.c:{line('tally')}",
          r"#0  tally \(n=.*1\)", r"#1 .* count \(\)", r"#2 .* main \(", r"\$1 = 1",

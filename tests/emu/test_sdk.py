@@ -127,7 +127,8 @@ def test_a_source_decides_by_its_main(boot, tmp_path):
 # ---- the C library ----
 
 def test_the_library(boot):
-    words = r"""NAME='a value' EMPTY= one "two words" it\'s a\"b back\ slash X='not the environment'"""
+    words = (r"""NAME='a value' EMPTY= one "two words" it\'s a\"b back\ slash """
+             "X='not the environment'")
     machine = boot(PAYLOADS / "libc/library.c", "--append", f"args={words}", qemu_options=DATE)
     machine.see("a constructor, then main\r?\n")
     machine.see("0 failed: at exit, then a destructor")
@@ -154,7 +155,8 @@ def results(text: str) -> dict[str, str]:
 
 def test_mathematics_are_those_of_the_host(boot, tmp_path):
     source = PAYLOADS / "libc/mathematics.c"
-    assert compiled("gcc", "-fno-builtin", source, "-o", "host", "-lm", cwd=tmp_path).returncode == 0
+    host = compiled("gcc", "-fno-builtin", source, "-o", "host", "-lm", cwd=tmp_path)
+    assert host.returncode == 0
     expected = results(compiled(tmp_path / "host", cwd=tmp_path).stdout)
     machine = boot(source)
     returns(machine, 77)
@@ -348,7 +350,7 @@ def test_pforth_passes_its_tests(boot):
     machine.type("include t_nolf.fth\n")
     machine.see("First Line of Two\r?\nSecond Line of Two")
     machine.type("include t_include.fth\n")
-    machine.see("BADWORD +. - unrecognized word")  # and goes on, with the stack that it complains of
+    machine.see("BADWORD +. - unrecognized word")  # and goes on, with the stack as it is
     machine.see("include added")
     machine.see("include added")
     machine.type("bye\n")

@@ -384,7 +384,8 @@ TEST_F(Com, TracesInTheDataSheetsWords)
     EXPECT_EQ(line(1), "start                 write  Scratch = 0x55");
     EXPECT_THAT(machine.trace,
                 Contains(EndsWith("write  LineControl = 0x03: WordLength: eight bits")));
-    EXPECT_THAT(machine.trace, Contains(EndsWith("write  InterruptEnable = 0x05: LineStatus Received")));
+    EXPECT_THAT(machine.trace,
+                Contains(EndsWith("write  InterruptEnable = 0x05: LineStatus Received")));
     EXPECT_THAT(machine.trace, Contains(EndsWith("0xc1: Fifos: working +0x1")));
 }
 

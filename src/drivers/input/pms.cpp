@@ -20,7 +20,7 @@ constexpr uint16_t controller = 0x60, controller_ports = 5;
 struct Data : Register<Data, 0, uint8_t> {};
 struct Status : Register<Status, 4, uint8_t> {
     struct OutputFull : Field<OutputFull, 0> {};  // something can be read
-    struct InputFull : Field<InputFull, 1> {};   // what was written has not been taken yet
+    struct InputFull : Field<InputFull, 1> {};    // what was written has not been taken yet
     struct FromAuxiliary : Field<FromAuxiliary, 5> {};
     static constexpr uint8_t nothing = 0xff;
 };
