@@ -205,12 +205,14 @@ public:
     virtual int receive() = 0;
     // Waits until the port has taken all of it. Errors: timed_out (it does not: the rest is lost).
     virtual Result<void> transmit(std::string_view bytes) = 0;
-    // Instead of what else is done with what arrives: called from the interrupt handler; it reads.
+    // Instead of what else is done with what arrives: called from the interrupt handler, or when
+    // somebody polls the terminal; it reads. Null: as it was.
     void on_arrival(void (*function)(void* context), void* context)
     {
         context_ = context;
         arrived_ = function;
     }
+    bool is_taken() const { return arrived_; }  // by on_arrival()
 
     Text<16> name;
     SerialPort* next = nullptr;

@@ -69,7 +69,7 @@ public:
     bool has_fifos() const { return fifo_bytes_ > 1; }
 
     void poll() override;
-    static void interrupt(void* context);
+    static void interrupt(void* context) { static_cast<Com*>(context)->poll(); }
     int receive() override;
     Result<void> transmit(std::string_view bytes) override;
 
@@ -113,6 +113,7 @@ Result<void> Com::start()
 // Also the interrupt handler. The limit: a chip that always has something shall not hang us.
 void Com::poll()
 {
+    if (tell_arrival()) return;
     for (unsigned limit = 64; limit; --limit) {
         uint8_t status = regs_.read<LineStatus>();
         if (!LineStatus::Received::in(status) || status == LineStatus::gone) break;
@@ -121,12 +122,6 @@ void Com::poll()
         if (!LineStatus::Bad::in(status)) keys.received(byte);
     }
     keys.idle();
-}
-
-void Com::interrupt(void* context)
-{
-    auto& port = *static_cast<Com*>(context);
-    if (!port.tell_arrival()) port.poll();
 }
 
 int Com::receive()
