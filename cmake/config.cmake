@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME", in probe
-# order, and "api NAME". Sets config_sources, config_calls and config_tools, and writes config.cpp:
-# the tables of what is linked.
+# Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME",
+# "format NAME", in probe order, and "api NAME". Sets config_sources, config_calls and config_tools,
+# and writes config.cpp: the tables of what is linked.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
-  foreach(kind bus driver fs tool)
+  foreach(kind bus driver fs tool format)
     set(${kind}_declarations "")
     set(${kind}_entries "")
     set(${kind}_count 0)
@@ -13,8 +13,9 @@ function(read_config file)
   set(found "")
   set(tool_names "")
   foreach(line ${lines})
-    if(NOT line MATCHES "^(bus|driver|fs|tool|api) +([a-z0-9_]+) *(#.*)?$")
-      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool' or 'api' NAME")
+    if(NOT line MATCHES "^(bus|driver|fs|tool|format|api) +([a-z0-9_]+) *(#.*)?$")
+      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool', 'format' or "
+        "'api' NAME")
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
@@ -32,6 +33,10 @@ function(read_config file)
       string(APPEND name "_tool")  # trace() is a function
       list(APPEND tool_names ${name})
       set(type debug::Tool)
+    elseif(kind STREQUAL format)
+      set(source ${CMAKE_SOURCE_DIR}/src/format/${name}.cpp)
+      string(APPEND name "_format")
+      set(type kexec::Format)
     else()
       set(source ${CMAKE_SOURCE_DIR}/src/fs/${name}.cpp)
       set(type FileSystemDriver)
@@ -55,7 +60,7 @@ function(read_config file)
   endforeach()
   set(text "// Made from ${file}.\n#include \"config.h\"\n")
   string(APPEND text "${bus_declarations}${driver_declarations}${fs_declarations}"
-    "${tool_declarations}")
+    "${tool_declarations}${format_declarations}")
   set(has_pci false)
   if(bus_entries MATCHES "&pci_bus")
     set(has_pci true)
@@ -74,7 +79,7 @@ function(read_config file)
     "const bool config_has_trace = ${has_trace};\n"
     "extern const bool config_has_events;\nconst bool config_has_events = ${has_events};\n")
   set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems"
-    "tool:debug::Tool:tools")
+    "tool:debug::Tool:tools" "format:kexec::Format:formats")
   foreach(table ${tables})
     string(REGEX MATCH "^([a-z]+):(.*):([a-z_]+)$" ignored ${table})
     set(kind ${CMAKE_MATCH_1})

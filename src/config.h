@@ -3,6 +3,7 @@
 #pragma once
 #include <span>
 #include "debug/tool.h"
+#include "format/format.h"
 #include "fs/fs.h"
 #include "hal/driver.h"
 
@@ -18,3 +19,4 @@ extern std::span<const BusDriver* const> config_buses;
 extern std::span<const Driver* const> config_drivers;
 extern std::span<const fs::FileSystemDriver* const> config_file_systems;
 extern std::span<const debug::Tool* const> config_tools;
+extern std::span<const kexec::Format* const> config_formats;

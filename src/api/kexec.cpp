@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "api/kexec.h"
+#include <array>
+#include <cstring>
 #include "api/api.h"
 #include "arch/machine.h"
 #include "arch/trap.h"
+#include "config.h"
 #include "console/console.h"
 #include "debug/report.h"
 #include "fs/volumes.h"
@@ -14,7 +17,8 @@ namespace kexec {
 
 namespace {
 
-constinit uint32_t loaded_bytes = 0;
+constinit uint32_t loaded_bytes = 0;  // 0: no payload is loaded
+constinit uint32_t entry = 0;
 
 void use_root(fs::Volume& volume)
 {
@@ -88,6 +92,75 @@ Result<void> find_root(std::string_view path)
     return Error::not_found;
 }
 
+class FileImage final : public Image {
+public:
+    explicit FileImage(fs::Node& file, std::string_view path) : file_(file)
+    {
+        name = path;
+        bytes = static_cast<uint32_t>(file.size);
+    }
+    Result<void> read(uint32_t offset, std::span<std::byte> into) override
+    {
+        auto read = file_.read(offset, into);
+        if (!read) return hal::fail(read.error(), "{}: {}", name, error_text(read.error()));
+        if (read.value() != into.size())
+            return hal::fail(Error::corrupt, "{}: only {} of {} bytes could be read", name,
+                             offset + read.value(), bytes);
+        return {};
+    }
+
+private:
+    fs::Node& file_;
+};
+
+class ImageInMemory final : public Image {
+public:
+    explicit ImageInMemory(std::span<const std::byte> image) : image_(image)
+    {
+        name = "the payload";
+        bytes = static_cast<uint32_t>(image.size());
+    }
+    Result<void> read(uint32_t offset, std::span<std::byte> into) override
+    {
+        memmove(into.data(), &image_[offset], into.size());
+        return {};
+    }
+
+private:
+    std::span<const std::byte> image_;
+};
+
+Result<Placed> place_raw(Image& image, const Memory& memory)
+{
+    TRY(image.read(0, memory.bytes.first(image.bytes)));
+    return Placed{memory.address, memory.address + image.bytes};
+}
+
+// limit: where a format's work has to end.
+Result<void> place(Image& image, uint32_t limit)
+{
+    Memory memory = {payload_memory(), payload_range.start};
+    if (image.bytes > memory.bytes.size())
+        return hal::fail(Error::too_large,
+                         "{}: {} bytes do not fit into the payload's {} bytes of memory",
+                         image.name, image.bytes, memory.bytes.size());
+    auto place = place_raw;
+    std::array<std::byte, 4> first;
+    if (!config_formats.empty() && image.bytes >= first.size()) {
+        TRY(image.read(0, first));
+        for (const Format* format : config_formats) {
+            if (!format->recognises(first)) continue;
+            place = format->place;
+            memory.bytes = memory.bytes.first(limit - memory.address);
+        }
+    }
+    Placed placed = TRY(place(image, memory));
+    loaded_bytes = placed.end - payload_range.start;
+    entry = placed.entry;
+    payload_range.image_end = placed.end;
+    return {};
+}
+
 }  // namespace
 
 Result<void> mount_root(const BootInfo& info)
@@ -95,10 +168,28 @@ Result<void> mount_root(const BootInfo& info)
     return info.root.empty() ? find_root(info.kexec) : mount_named(info.root);
 }
 
-Result<void> load(std::string_view path)
+void forget()
 {
     loaded_bytes = 0;
     debug::forget_payload_symbols();
+}
+
+std::span<std::byte> payload_memory()
+{
+    return {reinterpret_cast<std::byte*>(payload_range.start),
+            machine::arena_end() - payload_range.start};
+}
+
+Result<void> load(std::span<const std::byte> image)
+{
+    forget();
+    ImageInMemory from(image);
+    return place(from, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(image.data())));
+}
+
+Result<void> load(std::string_view path)
+{
+    forget();
     auto found = fs::look_up(path);
     if (!found)
         return hal::fail(found.error(), "{} on {}: {}", path,
@@ -108,20 +199,9 @@ Result<void> load(std::string_view path)
     if (file.type != fs::NodeType::file)
         return hal::fail(Error::is_directory, "{}: not a plain file", path);
     if (file.size == 0) return hal::fail(Error::invalid, "{}: the file is empty", path);
-    uint32_t room = machine::arena_end() - payload_range.start;
-    if (file.size > room)
-        return hal::fail(Error::too_large,
-                         "{}: {} bytes do not fit into the payload's {} bytes of memory", path,
-                         file.size, room);
-    auto to = reinterpret_cast<std::byte*>(payload_range.start);
-    auto bytes = static_cast<uint32_t>(file.size);
-    auto read = file.read(0, {to, bytes});
-    if (!read) return hal::fail(read.error(), "{}: {}", path, error_text(read.error()));
-    if (read.value() != bytes)
-        return hal::fail(Error::corrupt, "{}: only {} of {} bytes could be read", path,
-                         read.value(), bytes);
-    loaded_bytes = bytes;
-    payload_range.image_end = payload_range.start + bytes;
+    if (file.size > ~0u) return hal::fail(Error::too_large, "{}: too large", path);
+    FileImage image(file, path);
+    TRY(place(image, machine::arena_end()));
     debug::load_payload_symbols(path);
     return {};
 }
@@ -134,7 +214,7 @@ void run(const char* args)
     auto stack_top = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(payload_stack_top));
     const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
     debug::payload_runs(true);
-    bool returned = call_payload(payload_range.start, stack_top, api, result);
+    bool returned = call_payload(entry, stack_top, api, result);
     debug::payload_runs(false);
     api::clean_up();
     console::begin_anew();

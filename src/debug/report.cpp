@@ -228,6 +228,11 @@ void load_payload_symbols(std::string_view path)
     if (symbols) symbols->load(path);
 }
 
+void take_payload_symbols(std::string_view text)
+{
+    if (symbols) symbols->take(text);
+}
+
 void forget_payload_symbols()
 {
     if (symbols) symbols->forget();

@@ -38,6 +38,8 @@ SymbolText symbol_at(uint32_t address);
 
 // Takes the names in PATH.sym for those of the payload's functions, if there is such a file.
 void load_payload_symbols(std::string_view path);
+// Takes the names in the text of such a file, which is copied.
+void take_payload_symbols(std::string_view text);
 // The payload is another now: those names are forgotten.
 void forget_payload_symbols();
 
@@ -49,6 +51,7 @@ struct Symbols {
     SymbolText (*at)(uint32_t address);
     Place (*place)(uint32_t address);  // which can be read
     void (*load)(std::string_view path);
+    void (*take)(std::string_view text);
     void (*forget)();
 };
 struct Recorder {

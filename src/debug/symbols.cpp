@@ -35,18 +35,38 @@ void forget()
 }
 
 // `line` is that of an error in the text, else 0.
+Result<void> take(Buffer text, unsigned& line)
+{
+    TRY(check_symbol_file({reinterpret_cast<const char*>(text.data()), text.size()}, line));
+    file_bytes = text.size();
+    file_text = text.release();
+    return {};
+}
+
 Result<void> read_file(fs::Node& file, unsigned& line)
 {
-    line = 0;
     if (file.type != fs::NodeType::file) return Error::is_directory;
     if (file.size > largest_file) return Error::too_large;
     auto bytes = static_cast<size_t>(file.size);
     Buffer text = TRY(Buffer::of(bytes));
     if (TRY(file.read(0, text.span())) != bytes) return Error::corrupt;
-    TRY(check_symbol_file({reinterpret_cast<const char*>(text.data()), bytes}, line));
-    file_text = text.release();
-    file_bytes = bytes;
-    return {};
+    return take(std::move(text), line);
+}
+
+Result<void> copy_text(std::string_view from, unsigned& line)
+{
+    if (from.size() > largest_file) return Error::too_large;
+    Buffer text = TRY(Buffer::of(from.size()));
+    memcpy(text.data(), from.data(), from.size());
+    return take(std::move(text), line);
+}
+
+void say_failure(std::string_view name, Error error, unsigned line)
+{
+    if (line)
+        hal::log("{}: ignored: line {} is no symbol, or out of order", name, line);
+    else
+        hal::log("{}: ignored: {}", name, error_text(error));
 }
 
 void load(std::string_view path)
@@ -56,13 +76,17 @@ void load(std::string_view path)
     name.append(".sym");
     auto found = fs::look_up(name);
     if (!found) return;  // few payloads have one
-    unsigned line;
+    unsigned line = 0;
     auto read = read_file(*found.value().node, line);
-    if (read) return;
-    if (line)
-        hal::log("{}: ignored: line {} is no symbol, or out of order", name.view(), line);
-    else
-        hal::log("{}: ignored: {}", name.view(), error_text(read.error()));
+    if (!read) say_failure(name, read.error(), line);
+}
+
+void take(std::string_view text)
+{
+    forget();
+    unsigned line = 0;
+    auto copied = copy_text(text, line);
+    if (!copied) say_failure("the payload's symbols", copied.error(), line);
 }
 
 Place place(uint32_t address)
@@ -82,7 +106,7 @@ Place place(uint32_t address)
     return {high >= payload_range.start ? "/kexec itself" : "RAM below the payload"};
 }
 
-constexpr Symbols functions = {name_at, place, load, forget};
+constexpr Symbols functions = {name_at, place, load, take, forget};
 
 void start(const BootInfo&) { symbols = &functions; }
 

@@ -96,4 +96,9 @@ Result<void> load(Call& call);
 Result<void> run(Call& call);
 Result<void> go(Call& call);
 
+// For those that load a payload. No other is loaded any more; the next one gets these arguments,
+// or, where there are none, those of the boot.
+void begin_load(const Call& call, std::string_view args);
+void call_loaded();
+
 }  // namespace monitor

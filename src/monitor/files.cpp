@@ -84,16 +84,22 @@ Result<void> cat(Call& call)
 static constinit bool loaded = false;      // and not called since
 static constinit Text<1024> payload_args;  // the payload keeps a pointer to it
 
-static Result<void> load_from(Call& call, std::string_view path)
+void begin_load(const Call& call, std::string_view args)
 {
+    kexec::forget();
     loaded = false;
     payload_args.clear();
-    payload_args.append(call.rest().empty() ? call.info().args.view() : call.rest());
+    payload_args.append(args.empty() ? call.info().args.view() : args);
+}
+
+static Result<void> load_from(Call& call, std::string_view path)
+{
+    begin_load(call, call.rest());
     if (!fs::root()) TRY(kexec::mount_root(call.info()));
     return kexec::load(path);
 }
 
-static void call_payload()
+void call_loaded()
 {
     loaded = false;
     kexec::run(payload_args.c_str());
@@ -103,7 +109,7 @@ Result<void> run(Call& call)
 {
     std::string_view path = call.word();
     TRY(load_from(call, path.empty() ? call.info().kexec.view() : path));
-    call_payload();
+    call_loaded();
     return {};
 }
 
@@ -123,7 +129,7 @@ Result<void> go(Call& call)
     if (debug::stopped_frame())
         debug::go();
     else if (loaded)
-        call_payload();
+        call_loaded();
     else if (debug::frame_to_show())
         return call.fail(Error::invalid,
                          "nothing stands still; a fault in the kernel ends the payload");
