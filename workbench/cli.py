@@ -12,8 +12,8 @@ HELP = """\
 
   run [PAYLOAD] [options] [-- QEMU OPTIONS]
       Builds the kernel, makes a disk whose root has PAYLOAD as /kexec, and boots a PC with it in
-      QEMU. PAYLOAD is a raw binary, or a source file (.asm .c .cpp .rs .zig .fth), of which one is
-      made first, or port:lua or port:pforth; without one, the demonstration
+      QEMU. PAYLOAD is a raw binary, an ELF file (.elf), or a source file (.asm .c .cpp .rs .zig
+      .fth), of which one is made first, or port:lua or port:pforth; without one, the demonstration
       (samples/demo.c) runs. Its functions' names become /kexec.sym, for fault reports.
       A C or C++ program gets a C library, unless its main takes a struct vesper * (docs/sdk.md).
         --root DIR          the root also has the files of this folder
@@ -42,6 +42,11 @@ HELP = """\
       The same under gdb, with the symbols of kernel and payload; it begins at the payload's first
       instruction, and ends when gdb is left. The terminal is gdb's. Without a terminal:
       ./vesper debug x.c -- -batch -x script.gdb
+
+  push FILE [--args TEXT] [--port SOCKET|DEVICE]
+      Sends a payload over the serial line to a machine that is in the monitor or runs another one,
+      which ends, and calls it: without a restart. FILE is what `run` takes. Without --port: to the
+      machine of `./vesper run`; else to a serial device, or a socket of QEMU's (telnet=on).
 
   image OUT [PAYLOAD] [--root DIR] [--fs FS] [--label mbr|bsd] [--boot multiboot2|multiboot|netbsd]
             [--config NAME] [--append TEXT]
@@ -101,6 +106,11 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--label", choices=("mbr", "bsd"), default="mbr")
     make.add_argument("--boot", choices=image.LOADERS, default="multiboot2")
 
+    send = command("push")
+    send.add_argument("file")
+    send.add_argument("--args", default="")
+    send.add_argument("--port")
+
     build = command("build")
     build.add_argument("--config", default="GENERIC")
     build.add_argument("--clang", action="store_true")
@@ -141,6 +151,9 @@ def dispatch(words: list[str]) -> int:
         return run.run(options)
     if options.command == "debug":
         return debug.debug(options)
+    if options.command == "push":
+        from workbench import push
+        return push.push(options)
     if options.command == "image":
         return run.make_image(options)
     if options.command == "clean":

@@ -2,6 +2,7 @@
 """Makes the raw binary that becomes /kexec from a payload's source, and beside it, where there are
 labels or functions, NAME.bin.sym, which becomes /kexec.sym."""
 import re
+import shutil
 from pathlib import Path
 
 from workbench import compiler, languages, newlib, packages, ports, symbols
@@ -53,6 +54,11 @@ def make(source: Path, folder: Path = BUILD / "payload", *flags: str) -> Path:
             more = (flags,) if compile_source is compile_c else ()
             parts = compile_source(source, folder / (source.stem + ".o"), *more)
             link(parts, folder / (source.stem + ".elf"), binary, is_bare(source))
+    elif source.suffix == ".elf":  # the kernel loads it as it is
+        binary = folder / source.name
+        if binary.resolve() != source.resolve():
+            shutil.copyfile(source, binary)
+        symbols.write_file(binary, symbol_file(binary))
     else:
         binary = source
     size = binary.stat().st_size

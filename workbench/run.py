@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`./vesper run` and `./vesper image`."""
+import contextlib
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import termios
 import time
 from pathlib import Path
 
-from workbench import build, image, packages, payload, qemu
+from workbench import build, image, packages, payload, push, qemu
 from workbench.console import BUILD, Problem, Step, say, shown
 
 # Exit codes of `run`, besides 1 (something is wrong: it says what) and 2 (usage).
@@ -88,8 +89,9 @@ def run(options) -> int:
     kexec = payload.make(source)  # whose mistakes are the likeliest
     pc = machine(options, build.kernel(options.config), kexec, BUILD / "run")
     limit = options.timeout or (None if terminal else DEFAULT_LIMIT)
-    with qemu.Emulator(pc, reboot=terminal) as emulator:
-        session = Session(emulator, typed(options.input), limit)
+    with qemu.Emulator(pc, reboot=terminal) as emulator, \
+            contextlib.closing(push.Share(emulator)) as share:
+        session = Session(emulator, share, typed(options.input), limit)
         if options.display == "curses":
             say("Alt-2 shows QEMU's monitor, where `quit` leaves.")
             code = session.unattended(echo=False, idle_ends=False)
@@ -114,12 +116,15 @@ def typed(text: str | None) -> bytes:
 class Session:
     """One run, from QEMU's start to the end; its methods return the exit code."""
 
-    def __init__(self, emulator: qemu.Emulator, text: bytes, limit: float | None):
+    def __init__(self, emulator: qemu.Emulator, share: push.Share, text: bytes,
+                 limit: float | None):
         self.emulator = emulator
+        self.share = share
         self.text = text  # still to be typed
         self.limit = limit
         self.ends = time.monotonic() + limit if limit else None
         self.shown = 0
+        self.in_reply = False
 
     def over(self) -> int | None:
         if self.emulator.ended == "exit":
@@ -136,7 +141,8 @@ class Session:
 
     def step(self, *others) -> list:
         """Takes in a little, shows it, and types once there is somebody to read it."""
-        ready = self.emulator.poll(0.1, *others)
+        ready = self.emulator.poll(0.1, *others, *self.share.connections())
+        self.share.work(ready)
         if self.text and re.search(CALLED + b"|" + PROMPT, self.emulator.output):
             self.emulator.send(self.text)
             self.text = b""
@@ -146,8 +152,20 @@ class Session:
         new = self.emulator.output[self.shown:]
         if new:
             self.shown += len(new)
-            sys.stdout.buffer.write(new)
+            sys.stdout.buffer.write(self.without_replies(new))
             sys.stdout.buffer.flush()
+
+    def without_replies(self, data: bytes) -> bytes:
+        """Without what the machine says to `./vesper push`: lines that begin with 01."""
+        kept = bytearray()
+        for part in re.split(rb"(\x01|\n)", data):
+            if part == b"\x01":
+                self.in_reply = True
+            elif not self.in_reply:
+                kept += part
+            elif part == b"\n":
+                self.in_reply = False
+        return bytes(kept)
 
     def unattended(self, echo: bool, idle_ends: bool) -> int:
         """Without a terminal: until the machine is off, or nothing more can happen."""
@@ -162,7 +180,7 @@ class Session:
                 return code
             if len(self.emulator.output) != last:
                 last, quiet_since = len(self.emulator.output), time.monotonic()
-            elif (idle_ends and not self.text and time.monotonic() - quiet_since > QUIET_SECONDS
+            elif (idle_ends and not self.text and not self.share.client and time.monotonic() - quiet_since > QUIET_SECONDS
                   and re.search(PROMPT, self.emulator.output)):
                 say("\nvesper: the payload has ended, and the monitor waits for an operator")
                 return RETURNED
@@ -178,7 +196,7 @@ class Session:
         try:
             termios.tcsetattr(0, termios.TCSADRAIN, raw)
             while (code := self.over()) is None:
-                if self.step(0):
+                if 0 in self.step(0):
                     for key in os.read(0, 1024):
                         byte = bytes([key])
                         if prefix and byte in b"xX":

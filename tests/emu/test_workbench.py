@@ -40,9 +40,10 @@ def disk_of(tree: Path, tmp_path: Path, fs: str, label: str, **more) -> Path:
 def test_help_names_every_command_and_option():
     result = vesper("help")
     assert result.returncode == 0
-    for word in ("run", "debug", "image", "build", "test", "bench", "clean", "help", "--root",
-                 "--fs", "--label", "--boot", "--disk", "--machine", "--cpu", "--memory",
-                 "--config", "--append", "--input", "--timeout", "--display", "--screenshot", "124", "trace",
+    for word in ("run", "debug", "push", "image", "build", "test", "bench", "clean", "help",
+                 "--root", "--fs", "--label", "--boot", "--disk", "--machine", "--cpu", "--memory",
+                 "--config", "--append", "--input", "--timeout", "--display", "--screenshot",
+                 "124", "trace",
                  "--driver"):
         assert word in result.stdout
     assert max(map(len, result.stdout.split("\n"))) <= 100
