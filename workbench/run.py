@@ -180,7 +180,8 @@ class Session:
                 return code
             if len(self.emulator.output) != last:
                 last, quiet_since = len(self.emulator.output), time.monotonic()
-            elif (idle_ends and not self.text and not self.share.client and time.monotonic() - quiet_since > QUIET_SECONDS
+            elif (idle_ends and not self.text and not self.share.client
+                  and time.monotonic() - quiet_since > QUIET_SECONDS
                   and re.search(PROMPT, self.emulator.output)):
                 say("\nvesper: the payload has ended, and the monitor waits for an operator")
                 return RETURNED

@@ -43,8 +43,7 @@ def test_help_names_every_command_and_option():
     for word in ("run", "debug", "push", "image", "build", "test", "bench", "clean", "help",
                  "--root", "--fs", "--label", "--boot", "--disk", "--machine", "--cpu", "--memory",
                  "--config", "--append", "--input", "--timeout", "--display", "--screenshot",
-                 "124", "trace",
-                 "--driver"):
+                 "124", "trace", "--driver"):
         assert word in result.stdout
     assert max(map(len, result.stdout.split("\n"))) <= 100
 
