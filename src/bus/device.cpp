@@ -324,11 +324,11 @@ Result<hal::Window> Device::bar(unsigned bar)
     return hal::memory_window(found.start, found.bytes, name());
 }
 
-unsigned hal::PciFunction::capability(uint8_t id) const
+unsigned hal::PciFunction::capability(uint8_t id, unsigned after) const
 {
     constexpr uint16_t has_list = 0x10;  // in the Status register, PCI 3.0, 6.2.3
     if (!(read<uint16_t>(0x06) & has_list)) return 0;
-    unsigned offset = read<uint8_t>(0x34) & ~3u;
+    unsigned offset = read<uint8_t>(after ? after + 1 : 0x34) & ~3u;
     for (unsigned limit = (256 - 64) / 4; limit && offset >= 64; --limit) {  // 6.7
         auto entry = read<uint16_t>(offset);
         if (entry == 0xffff) return 0;

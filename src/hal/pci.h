@@ -49,8 +49,9 @@ public:
     {
         write<uint16_t>(0x04, static_cast<uint16_t>(read<uint16_t>(0x04) | command_bits));
     }
-    // Offset of a capability (6.7), 0 if the function has none of this id.
-    unsigned capability(uint8_t id) const;
+    // Offset of a capability (6.7), 0 if the function has none of this id: the first one, or the
+    // first behind the one at `after`. A list that goes round never ends for who asks so.
+    unsigned capability(uint8_t id, unsigned after = 0) const;
 
 private:
     uint32_t read_config(unsigned offset, unsigned bytes) const;
