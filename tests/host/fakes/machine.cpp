@@ -200,7 +200,14 @@ uint32_t PciFunction::read_config(unsigned offset, unsigned bytes) const
 void PciFunction::write_config(unsigned offset, unsigned bytes, uint32_t value) const
 {
     auto found = fake_machine->functions.find(key_of(bus_, device_, function_));
-    if (found != fake_machine->functions.end()) memcpy(&found->second.at(offset), &value, bytes);
+    if (found == fake_machine->functions.end()) return;
+    uint8_t* at = &found->second.at(offset);
+    auto bar = fake_machine->bar_bytes.find(at);
+    if (bar != fake_machine->bar_bytes.end()) {
+        uint8_t flags = *at & (*at & 1 ? 3 : 15);
+        value = (value & ~(bar->second - 1)) | flags;
+    }
+    memcpy(at, &value, bytes);
 }
 unsigned detect_pci_mechanism() { return fake_machine->functions.empty() ? 0 : 1; }
 

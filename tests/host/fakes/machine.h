@@ -26,6 +26,9 @@ public:
     void memory(uint64_t base, uint64_t bytes, FakeDevice& device);
     // A PCI function's configuration space, 256 bytes, all zeros but what is set here.
     std::vector<uint8_t>& pci(uint8_t bus, uint8_t device, uint8_t function);
+    // How large a base address register says it is, by its place in a configuration space; others
+    // keep whatever is written.
+    std::map<const uint8_t*, uint32_t> bar_bytes;
 
     // The frame buffer that the loader hands over, if any.
     const Framebuffer* framebuffer = nullptr;
