@@ -23,7 +23,7 @@ def commands(kernel: Path, symbols: Path | None, line: Path) -> str:
 
 
 def debug(options) -> int:
-    source = run.chosen_payload(options)
+    source = payload.find(options.payload)
     if options.display == "curses":
         raise Problem("--display curses needs the terminal, which is gdb's here")
     run.ensure(options, source, "gdb")

@@ -113,7 +113,7 @@ Result<void> set(Call& call)
     if (access != Access::execute) bytes = TRY(call.number_or(bytes, "BYTES"));
     TRY(call.end());
     auto number = debug::set_breakpoint(address, access, bytes);
-    if (number.error() == Error::no_space)
+    if (number.error() == Error::busy)
         return call.fail(number.error(), "the CPU has {}, and all are in use", debug::breakpoints);
     if (!number)
         return call.fail(number.error(), "BYTES is 1, 2 or 4, and ADDRESS a multiple of it");

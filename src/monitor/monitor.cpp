@@ -35,27 +35,15 @@ Result<void> off(Call& call)
     return call.fail(error, "the machine cannot switch itself off: {}", error_text(error));
 }
 
-constexpr std::string_view of_width = "With .w it is 2 bytes, with .l 4; without, 1.";
-
 constexpr Command commands[] = {
     {"help", "[COMMAND]", "all commands, or more about one", help,
      "Numbers are decimal, or hexadecimal after 0x. An argument with spaces goes in \"\".\n"
      "A key ends what is longer than the screen."},
-    {"devices", "", "devices, disks and partitions", devices,
-     "Each is below what it is attached to; dmesg and pci also have those without a driver."},
     {"dmesg", "", "what the kernel has said since it was started", dmesg,
      "The last 16 KiB of it are kept."},
-    {"mem", "", "what memory there is, and whose", mem,
-     "The payload's is contiguous; its physical address is 0xc0000000 less."},
     {"ls", "[PATH]", "the files of a folder", ls,
      "Without PATH: of the root's. ram:/, wd0p1:/ and so on are other volumes."},
     {"cat", "PATH", "what is in a file", cat, "What is not text is shown as a dot."},
-    {"peek", "ADDRESS [COUNT]", "memory, as numbers and as text", peek, of_width, true},
-    {"poke", "ADDRESS VALUE...", "change memory", poke, of_width, true},
-    {"in", "PORT", "read an I/O port", in, of_width, true},
-    {"out", "PORT VALUE", "write an I/O port", out, of_width, true},
-    {"pci", "[BUS:DEVICE.FUNCTION]", "the PCI functions, or the registers of one", pci,
-     "The registers are the 256 bytes of configuration space."},
     {"run", "[PATH [ARGS...]]", "load the payload anew, and call it", run,
      "Without PATH: the one of the boot (kexec=, else /kexec). Without ARGS: its args= too.", false,
      true},

@@ -10,8 +10,8 @@ from workbench import payload
 
 pytestmark = pytest.mark.xdist_group("monitor")  # most share a machine
 PAYLOADS = Path(__file__).parent / "payloads"
-COMMANDS = ("help devices dmesg mem ls cat peek poke in out pci run load go reboot off "
-            "regs bt step break irq trace").split()
+COMMANDS = ("help dmesg ls cat run load go reboot off devices mem peek poke in out pci "
+            "regs bt step break irq events reload trace disas crash").split()
 FREE = 0x00800000  # RAM in the payload's arena, by its physical address
 FILES = {"hello.txt": b"Hello,\nworld\n", "binary": bytes(range(256)), "no newline": b"end",
          "folder/deep": b"x" * 5000, "long": b"".join(b"line %04d\n" % i for i in range(20000)),

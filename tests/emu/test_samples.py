@@ -110,7 +110,9 @@ def test_list_shows_the_files_with_size_and_date(boot, fs):
     assert re.fullmatch(rf"d +\d+ {day}  folder/deep", lines["folder/deep"])
     size = (machine.work / "list.bin").stat().st_size
     assert re.fullmatch(rf"- +{size} {day}  kexec", lines["kexec"])
-    assert f"4 files, {13 + 70000 + size} bytes; " in machine.text()
+    names = (machine.work / "list.bin.sym").stat().st_size
+    assert re.fullmatch(rf"- +{names} {day}  kexec.sym", lines["kexec.sym"])
+    assert f"5 files, {13 + 70000 + size + names} bytes; " in machine.text()
 
 
 def test_list_shows_links_and_takes_a_path(boot, tmp_path):
