@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`./vesper debug`: a payload under gdb, which talks to the kernel over a second serial line."""
+import contextlib
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from workbench import build, packages, payload, qemu, run
+from workbench import build, packages, payload, push, qemu, run
 from workbench.console import BUILD, Problem, say, tool
 
 WAITING = r"gdb: the payload begins at [^\n]*; waiting on com1[^\n]*\n"
@@ -35,8 +36,9 @@ def debug(options) -> int:
         options.qemu = ["-chardev", f"socket,id=gdb,path={line},server=on,wait=off",
                         "-serial", "chardev:gdb"]
         pc = run.machine(options, kernel, kexec, BUILD / "debug")
-        with qemu.Emulator(pc, own_group=True) as emulator:
-            session = run.Session(emulator, run.typed(options.input), options.timeout)
+        with qemu.Emulator(pc, own_group=True) as emulator, \
+                contextlib.closing(push.Share(emulator, Path(folder, "serial"))) as share:
+            session = run.Session(emulator, share, run.typed(options.input), options.timeout)
             boot(session)
             script = Path(folder, "start.gdb")
             script.write_text(commands(kernel, payload.elf_of(source, BUILD / "debug"), line))
