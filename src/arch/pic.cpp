@@ -45,6 +45,16 @@ constinit Connection connections[48] = {};
 constinit unsigned connection_count = 0;
 constinit uint32_t counts[lines] = {}, spurious = 0;
 
+// A line that nobody serves is masked: a device that raises it would be heard for ever.
+void mask_unserved()
+{
+    for (unsigned line = 0; line < lines; ++line) {
+        if (line != cascade && pic::state_of(line).handlers == 0)
+            enabled = static_cast<uint16_t>(enabled & ~(1u << line));
+    }
+    write_masks();
+}
+
 // Lines 7 and 15 are also raised when a request went away: then nothing is in service (data sheet,
 // "IR7").
 bool is_spurious(unsigned line)
@@ -109,16 +119,20 @@ Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* co
 
 void disconnect_interrupt(InterruptHandler handler, void* context)
 {
+    InterruptsOff interrupts;
     for (Connection& connection : connections) {
         if (connection.handler == handler && connection.context == context) connection = {};
     }
+    mask_unserved();
 }
 
 void disconnect_interrupts(const Device& device)
 {
+    InterruptsOff interrupts;
     for (Connection& connection : connections) {
         if (connection.device == &device) connection = {};
     }
+    mask_unserved();
 }
 
 }  // namespace hal
