@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The device tree, and how a device finds its driver.
+#include "bus/msi.h"
 #include "config.h"
 #include "hal/driver.h"
 
@@ -159,6 +160,14 @@ void Device::lose_children()
     }
 }
 
+// No DMA, no messages; its line is as it was at first.
+static void stop(Device& device)
+{
+    if (!device.is_pci()) return;
+    device.pci().disable(hal::PciFunction::bus_master);
+    msi::disable(device);
+}
+
 Result<void> Device::claim()
 {
     if (claimed_) return Error::busy;
@@ -166,7 +175,8 @@ Result<void> Device::claim()
     constexpr unsigned header_type = 0x0e, bridge = 1;  // PCI 3.0, 6.2.1
     if (is_pci() && (pci_.read<uint8_t>(header_type) & 0x7f) == bridge) return Error::unsupported;
     hal::disconnect_interrupts(*this);
-    if (is_pci()) pci_.disable(hal::PciFunction::bus_master);
+    stop(*this);
+    if (is_pci()) pci_.enable(hal::PciFunction::interrupt_disable);
     withdraw(*this);
     lose_children();
     driver_ = nullptr;
@@ -176,6 +186,7 @@ Result<void> Device::claim()
 
 void Device::give_back()
 {
+    stop(*this);
     claimed_ = false;
     announced_ = false;
     Text<160> description(description_.view());

@@ -9,8 +9,6 @@ using hal::Message;
 using hal::PciFunction;
 
 constexpr uint8_t msi_capability = 0x05, msix_capability = 0x11;
-constexpr unsigned command = 0x04;
-constexpr uint16_t interrupt_disable = 1 << 10;  // 6.2.2: of the line
 
 // 6.8.1: Message Control is at 2, the address at 4; what follows depends on its width.
 constexpr uint16_t msi_enable = 1, msi_messages_enabled = 7 << 4, msi_64_bit = 1 << 7;
@@ -22,13 +20,6 @@ struct AddressHigh : hal::Register<AddressHigh, 4> {};
 struct MessageData : hal::Register<MessageData, 8> {};
 struct VectorControl : hal::Register<VectorControl, 12> {};
 constexpr unsigned entry_bytes = 16;
-
-void set_line(const PciFunction& pci, bool on)
-{
-    auto value = pci.read<uint16_t>(command);
-    pci.write<uint16_t>(command, static_cast<uint16_t>(on ? value & ~interrupt_disable
-                                                          : value | interrupt_disable));
-}
 
 void send_msi(const PciFunction& pci, unsigned at, const Message& message)
 {
@@ -76,7 +67,7 @@ Result<void> connect(Device& device, unsigned index, hal::InterruptHandler handl
         hal::disconnect_message(handler, context);
         return sent;
     }
-    set_line(pci, false);
+    pci.enable(PciFunction::interrupt_disable);
     return {};
 }
 
@@ -90,7 +81,7 @@ void disable(Device& device)
     if (unsigned at = pci.capability(msix_capability))
         pci.write<uint16_t>(at + 2,
                             static_cast<uint16_t>(pci.read<uint16_t>(at + 2) & ~msix_enable));
-    set_line(pci, true);
+    pci.disable(PciFunction::interrupt_disable);
 }
 
 }  // namespace msi

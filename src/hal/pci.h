@@ -40,6 +40,7 @@ public:
 
     // The Command register's bits (6.2.2).
     static constexpr uint16_t io_space = 1, memory_space = 2, bus_master = 4;
+    static constexpr uint16_t interrupt_disable = 1 << 10;  // of its line
     void disable(uint16_t command_bits) const
     {
         auto command = read<uint16_t>(0x04);

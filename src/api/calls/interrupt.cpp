@@ -20,7 +20,7 @@ struct Hook {
     void* context;
     uint32_t vector;             // of an exception
     uint64_t due_us, period_us;  // of a timer
-    Device* device;              // of a message
+    Device* device;              // of a message or line, if it is one device's
 };
 constinit Hook hooks[64] = {};
 
@@ -54,19 +54,24 @@ bool any(Hook::Kind kind)
                        [&](const Hook& hook) { return hook.kind == kind; });
 }
 
+// A claimed device that nobody listens to sends nothing.
+void make_quiet(Device& device)
+{
+    bool used = std::any_of(std::begin(hooks), std::end(hooks),
+                            [&](const Hook& hook) { return hook.device == &device; });
+    if (used || !device.is_claimed() || !device.is_pci()) return;
+    msi::disable(device);
+    device.pci().enable(hal::PciFunction::interrupt_disable);
+}
+
 void end(Hook& hook)
 {
     hal::InterruptsOff interrupts;
     Hook ended = hook;
     hook = {};
     if (ended.kind == Hook::Kind::line) hal::disconnect_interrupt(on_interrupt, &hook);
-    if (ended.kind == Hook::Kind::message) {
-        hal::disconnect_message(on_interrupt, &hook);
-        bool last = std::none_of(std::begin(hooks), std::end(hooks), [&](const Hook& other) {
-            return other.kind == Hook::Kind::message && other.device == ended.device;
-        });
-        if (last) msi::disable(*ended.device);
-    }
+    if (ended.kind == Hook::Kind::message) hal::disconnect_message(on_interrupt, &hook);
+    if (ended.device) make_quiet(*ended.device);
     if (ended.kind == Hook::Kind::on_break && !any(Hook::Kind::on_break))
         debug::on_break_key = nullptr;
     if (ended.kind == Hook::Kind::timer && !any(Hook::Kind::timer)) {
@@ -179,7 +184,9 @@ int api_interrupt_device(int number, uint32_t index, vesper_hook function, void*
     if (result.error() != Error::unsupported || index || !device->irq())
         return connected(hook, result);
     hook->kind = Hook::Kind::line;
-    return connected(hook, hal::connect_interrupt(device->irq(), on_interrupt, hook));
+    int handle = connected(hook, hal::connect_interrupt(device->irq(), on_interrupt, hook));
+    if (handle >= 0) msi::disable(*device);  // which lets the line through
+    return handle;
 }
 
 int api_interrupt_timer(uint64_t first, uint64_t period, vesper_hook function, void* context)
