@@ -168,7 +168,8 @@ def test_copy_leaves_nothing_half_done(boot, source, target, error, code):
 @pytest.mark.parametrize("mib", (8, 128, 1024))
 def test_pages_gets_memory_and_sees_it_from_all_sides(boot, mib):
     machine = boot(SAMPLES / "pages.c", "--memory", str(mib))
-    kib, start, end = machine.see(r"\n(\d+) KiB of RAM; this payload's: (\w+) ... (\w+)\r?\n").groups()
+    kib, start, end = machine.see(
+        r"\n(\d+) KiB of RAM; this payload's: (\w+) ... (\w+)\r?\n").groups()
     assert mib * 1024 - 1024 < int(kib) < mib * 1024
     assert 0xC0430000 < int(start, 16) < int(end, 16) < 0xC0000000 + (mib << 20)
     before = int(machine.see(r"bytes and uses (\d+);")[1])
