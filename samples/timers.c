@@ -58,6 +58,8 @@ static int show_fault(const struct vesper* vesper)
     return vesper->interrupt->unhook(hook);
 }
 
+static uint32_t milliseconds(uint64_t us) { return (uint32_t)(us / 1000); }
+
 int main(struct vesper* vesper)
 {
     static struct timer periodic, once;
@@ -77,8 +79,9 @@ int main(struct vesper* vesper)
         vesper->power->idle();
         if (periodic.count == shown) continue;
         shown = periodic.count;
-        vesper_print(vesper, "%u times, %u ms; the other: %u\n", shown,
-                     (uint32_t)((periodic.last - begin) / 1000), once.count);
+        vesper_print(vesper, "%u times, %u ms; the other: %u, %u ms\n", shown,
+                     milliseconds(periodic.last - begin), once.count,
+                     once.count ? milliseconds(once.last - begin) : 0);
     }
     vesper->interrupt->unhook(hook); /* the others end with the payload */
     vesper_print(vesper, "a break, after %u calls\n", periodic.count);
