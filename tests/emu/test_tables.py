@@ -303,7 +303,8 @@ def test_timers_skips_a_fault_counts_and_ends_with_a_break(boot, press):
 def test_hooks_end_with_the_payload(boot):
     machine = boot(PAYLOADS / "hooks.c")
     for _ in range(2):
-        counter = machine.see(r"64 hooks, then: out of memory; called; calls at (\w+)\r?\n")[1].decode()
+        said = machine.see(r"64 hooks, then: out of memory; called; calls at (\w+)\r?\n")
+        counter = said[1].decode()
         returns(machine, 64)
         assert machine.ask(f"peek 0x{counter} 4") == machine.ask(f"peek 0x{counter} 4")
         machine.send(b"\x03")  # nobody is told any more
