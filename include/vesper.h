@@ -20,8 +20,9 @@
  *
  * One order holds everywhere: what is acted on comes first, results last. Text ends with a NUL and
  * is UTF-8, sizes are bytes, times microseconds, handles and device numbers small ints. What is
- * numbered from 0 is walked until NOT_FOUND. Pointers are not checked: a wild one ends in a fault
- * report. A NULL where a result goes is INVALID.
+ * numbered from 0 is walked until NOT_FOUND. INVALID are: a pointer for a result to where nothing
+ * can be written (NULL, too) or into the kernel's memory; one to nothing readable; a text longer
+ * than 4095 bytes; a function in the kernel.
  *
  * A table begins with its size in bytes. Later versions append calls to it and never move any: a
  * call is there if its offset is below `size`. A service that this kernel or this machine lacks has
@@ -99,7 +100,8 @@ enum vesper_key {
  * cells, colours and the cursor by ANSI escape sequences. */
 struct vesper_console {
     uint32_t size;
-    /* Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns length. */
+    /* Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns how many bytes:
+     * at most 65536 in one call. */
     int (*write)(const char* text, uint32_t length);
     /* The number of character cells. */
     int (*cells)(uint32_t* columns, uint32_t* rows);
@@ -656,7 +658,8 @@ struct vesper_audio {
  */
 struct vesper_random {
     uint32_t size;
-    /* Fills memory with random bytes. Returns how many. Cannot run dry. */
+    /* Fills memory with random bytes. Returns how many: at most 2^20 in one call. Cannot run dry.
+     */
     int (*fill)(void* into, uint32_t bytes);
     /* Where they come from: "rdseed", "rdrand", "viornd0" (a device), or "jitter" of the clocks. */
     const char* (*source)(void);
@@ -694,7 +697,8 @@ struct vesper_debug {
     int (*log)(const char* text);
     /* Opens the monitor. Returns when the operator says `go`. */
     int (*enter)(void);
-    /* Shows memory on the console, 16 bytes a row, as numbers and text. */
+    /* Shows memory on the console, 16 bytes a row, as numbers and text. INVALID: over 65536 bytes.
+     * NOT_FOUND: nothing readable is there. */
     int (*dump)(const void* address, uint32_t bytes);
     /* The return addresses above the caller, as far as frame pointers lead. Returns how many. */
     int (*backtrace)(uint32_t* into, uint32_t most);

@@ -85,7 +85,8 @@ create vesper-text 1024 allot
 \ Colours are those of VGA text: attribute = background << 4 | foreground; 0 black, 1 blue, 2 green,
 \ 3 cyan, 4 red, 5 magenta, 6 brown, 7 grey, + 8 bright. 0x07 at first. A serial line shows cells,
 \ colours and the cursor by ANSI escape sequences.
-\ Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns length.
+\ Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns how many bytes: at
+\ most 65536 in one call.
 : console.write ( text length -- result )
     2 36 4 vesper-function vesper-call ;
 \ The number of character cells.
@@ -782,7 +783,7 @@ create vesper-text 1024 allot
     2 76 28 vesper-function vesper-call ;
 
 \ ---- random -----------------------------------------------------------------------------------
-\ Fills memory with random bytes. Returns how many. Cannot run dry.
+\ Fills memory with random bytes. Returns how many: at most 2^20 in one call. Cannot run dry.
 : random.fill ( into bytes -- result )
     2 80 4 vesper-function vesper-call ;
 \ Where they come from: "rdseed", "rdrand", "viornd0" (a device), or "jitter" of the clocks.
@@ -822,7 +823,8 @@ create vesper-text 1024 allot
 \ Opens the monitor. Returns when the operator says `go`.
 : debug.enter ( -- result )
     0 88 12 vesper-function vesper-call ;
-\ Shows memory on the console, 16 bytes a row, as numbers and text.
+\ Shows memory on the console, 16 bytes a row, as numbers and text. INVALID: over 65536 bytes.
+\ NOT_FOUND: nothing readable is there.
 : debug.dump ( address bytes -- result )
     2 88 16 vesper-function vesper-call ;
 \ The return addresses above the caller, as far as frame pointers lead. Returns how many.

@@ -94,7 +94,8 @@ pub const KEY_CONTROL: i32 = 0x4000;
 #[repr(C)]
 pub struct Console {
     pub size: u32,
-    /// Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns length.
+    /// Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns how many bytes:
+    /// at most 65536 in one call.
     pub write: unsafe extern "C" fn(text: *const u8, length: u32) -> i32,
     /// The number of character cells.
     pub cells: unsafe extern "C" fn(columns: *mut u32, rows: *mut u32) -> i32,
@@ -912,7 +913,7 @@ pub struct Audio {
 #[repr(C)]
 pub struct Random {
     pub size: u32,
-    /// Fills memory with random bytes. Returns how many. Cannot run dry.
+    /// Fills memory with random bytes. Returns how many: at most 2^20 in one call. Cannot run dry.
     pub fill: unsafe extern "C" fn(into: *mut c_void, bytes: u32) -> i32,
     /// Where they come from: "rdseed", "rdrand", "viornd0" (a device), or "jitter" of the clocks.
     pub source: unsafe extern "C" fn() -> *const u8,
@@ -959,7 +960,8 @@ pub struct Debug {
     pub log: unsafe extern "C" fn(text: *const u8) -> i32,
     /// Opens the monitor. Returns when the operator says `go`.
     pub enter: unsafe extern "C" fn() -> i32,
-    /// Shows memory on the console, 16 bytes a row, as numbers and text.
+    /// Shows memory on the console, 16 bytes a row, as numbers and text. INVALID: over 65536 bytes.
+    /// NOT_FOUND: nothing readable is there.
     pub dump: unsafe extern "C" fn(address: *const c_void, bytes: u32) -> i32,
     /// The return addresses above the caller, as far as frame pointers lead. Returns how many.
     pub backtrace: unsafe extern "C" fn(into: *mut u32, most: u32) -> i32,

@@ -85,7 +85,8 @@ pub const KEY_CONTROL: i32 = 0x4000;
 
 pub const Console = extern struct {
     size: u32,
-    /// Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns length.
+    /// Writes text: printable ASCII, \n (next line, column 0), \r, \b, \t. Returns how many bytes:
+    /// at most 65536 in one call.
     write: *const fn (text: [*c]const u8, length: u32) callconv(.C) i32,
     /// The number of character cells.
     cells: *const fn (columns: [*c]u32, rows: [*c]u32) callconv(.C) i32,
@@ -825,7 +826,7 @@ pub const Audio = extern struct {
 
 pub const Random = extern struct {
     size: u32,
-    /// Fills memory with random bytes. Returns how many. Cannot run dry.
+    /// Fills memory with random bytes. Returns how many: at most 2^20 in one call. Cannot run dry.
     fill: *const fn (into: ?*anyopaque, bytes: u32) callconv(.C) i32,
     /// Where they come from: "rdseed", "rdrand", "viornd0" (a device), or "jitter" of the clocks.
     source: *const fn () callconv(.C) [*c]const u8,
@@ -867,7 +868,8 @@ pub const Debug = extern struct {
     log: *const fn (text: [*c]const u8) callconv(.C) i32,
     /// Opens the monitor. Returns when the operator says `go`.
     enter: *const fn () callconv(.C) i32,
-    /// Shows memory on the console, 16 bytes a row, as numbers and text.
+    /// Shows memory on the console, 16 bytes a row, as numbers and text. INVALID: over 65536 bytes.
+    /// NOT_FOUND: nothing readable is there.
     dump: *const fn (address: ?*const anyopaque, bytes: u32) callconv(.C) i32,
     /// The return addresses above the caller, as far as frame pointers lead. Returns how many.
     backtrace: *const fn (into: [*c]u32, most: u32) callconv(.C) i32,

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from workbench import header
 
+# enum Kind of src/api/arguments.cpp, and the names of what says how long a pointer's memory is.
+WORD, TEXT, HOOK, RESULT, GIVEN, BUFFER, SOURCE, SOURCE_COUNTED_BEFORE = range(1, 9)
+LENGTHS = ("bytes", "length", "count", "most", "frames")
 NO_DEVICE = ("display", "net", "audio")  # tables whose absence means that there is no such device
 
 
@@ -33,12 +36,46 @@ def calls_header(api: header.Api) -> str:
             declarations(api, "api"))
 
 
+def kinds(api: header.Api, call: header.Call) -> list[int]:
+    """What arguments.cpp has to know of a call's words; as its enum Kind. Empty: nothing."""
+    found: list[int] = []
+    parameters = call.parameters
+    for i, one in enumerate(parameters):
+        kind, following = one.type, parameters[i + 1].name if i + 1 < len(parameters) else ""
+        before = parameters[i - 1].name if i else ""
+        width = {"uint32_t": 4, "int16_t": 2, "uint16_t": 2}.get(kind.name, 1)
+        if kind.name in api.hooks:
+            found.append(HOOK)
+        elif not kind.pointers:
+            found += [WORD] * kind.words()
+        elif kind.name == "void" and one.name in ("address", "context") and kind.pointers == 1:
+            found.append(WORD)
+        elif kind.name in ("void", "char") and kind.pointers == 1 and following in LENGTHS or \
+                width > 1 and following in LENGTHS and following != "bytes":
+            found += [SOURCE if kind.const else BUFFER, width]
+        elif width > 1 and before in LENGTHS and before != "bytes":
+            found += [SOURCE_COUNTED_BEFORE, width]
+        elif kind.name == "char" and kind.const and kind.pointers == 1:
+            found.append(TEXT)
+        elif kind.name == "void" and kind.pointers == 1:
+            found.append(WORD)  # its length only the handler can know
+        else:
+            size = 4 if kind.pointers > 1 else (
+                api.structs[kind.name].size if kind.is_struct else header.SIZES[kind.name][0])
+            found += [GIVEN if kind.const and kind.pointers == 1 else RESULT, size // 4]
+    return found if set(found) != {WORD} else []
+
+
 def gates(api: header.Api, sources: str) -> str:
     """Lines for gate.S. What the sources have no handler of needs no gate."""
     lines = []
     for name, _, call in handlers(api):
         if re.search(rf"\bapi_{name}\([^;]*\n?{{", sources):
-            lines.append(f"{'gate_in_hooks' if call.in_hooks else 'gate'} {name}")
+            checked = kinds(api, call)
+            if checked:
+                lines.append(f"checked_gate {name}, {', '.join(map(str, checked))}")
+            else:
+                lines.append(f"{'gate_in_hooks' if call.in_hooks else 'gate'} {name}")
         else:
             no_device = name.split("_")[0] in NO_DEVICE
             lines.append(f"absent {name}, {'no_device' if no_device else 'unsupported'}")

@@ -5,8 +5,10 @@
 // keeps the flags, works with the direction flag set, and turns interrupts off if the payload has
 // loaded descriptor tables of its own: the drivers then poll. One call at a time: a second one,
 // from a hook or an interrupt handler of the payload's, gets BUSY, but for those made for that.
+// Pointers are looked at before the handler gets them.
 
 #define NOT_FOUND -1
+#define INVALID -7
 #define UNSUPPORTED -6
 #define BUSY -10
 
@@ -45,31 +47,40 @@ gate_\name:
     jmp enter_in_hooks
 .endm
 
-enter_in_hooks:
-    .cfi_startproc
-    enter_frame
-    cld
-    cmpl $0, api_depth
-    jne on_stack                    // on the stack of the hook or handler that calls
-    movl kernel_stack, %esp
-    jmp on_stack
+.macro checked_gate name, kinds:vararg
+.section .rodata
+.balign 4
+1:  .long api_\name
+    .byte \kinds, 0                // as arguments.cpp reads them
+.text
+.globl gate_\name
+gate_\name:
+    movl $1b, %ecx
+    movl $check_and_call, %eax
+    jmp enter
+.endm
+
+// What the payload has loaded. In a fixed place, since a hook that interrupts stores the same.
+.macro look_at_tables other
+    sidt tables
+    movl tables + 2, %edx
+    cmpl own_idt, %edx
+    jne \other
+    sgdt tables
+    movl tables + 2, %edx
+    cmpl $gdt, %edx
+    jne \other
+.endm
+
 enter:
+    .cfi_startproc
     enter_frame
     cld
     cmpl $0, api_depth
     jne busy
     movl kernel_stack, %esp
-on_stack:
     incl api_depth
-    subl $8, %esp
-    sidt (%esp)
-    movl 2(%esp), %edx
-    sgdt (%esp)
-    cmpl own_idt, %edx
-    jne foreign_tables
-    movl 2(%esp), %edx
-    cmpl $gdt, %edx
-    jne foreign_tables
+    look_at_tables 1f
 call_it:
     pushl 28(%ebp)
     pushl 24(%ebp)
@@ -78,6 +89,21 @@ call_it:
     pushl 12(%ebp)
     pushl 8(%ebp)
     call *%eax
+    jmp called
+1:  cli
+    jmp call_it
+
+enter_in_hooks:                     // these have one argument at most
+    enter_frame
+    cld
+    cmpl $0, api_depth
+    jne 1f                          // on the stack of the hook or handler that calls
+    movl kernel_stack, %esp
+1:  incl api_depth
+    look_at_tables 3f
+2:  pushl 8(%ebp)
+    call *%eax
+called:
     decl api_depth
     leal -4(%ebp), %esp
     cmpl $0, break_wanted
@@ -89,9 +115,22 @@ stop_if_outermost:
     orl interrupt_depth, %ecx
     jnz back
     leave_frame jmp break_at_return
-foreign_tables:
-    cli
-    jmp call_it
+3:  cli
+    jmp 2b
+check_and_call:                     // on the stack: where to return to, 6 words of arguments
+    pushl %ecx
+    leal 8(%esp), %edx
+    addl $4, %ecx
+    pushl %ecx
+    pushl %edx
+    call arguments_are_valid
+    addl $8, %esp
+    popl %ecx
+    testb %al, %al
+    jz 1f
+    jmp *(%ecx)
+1:  movl $INVALID, %eax
+    ret
 busy:
     movl $BUSY, %eax
     leave_frame ret
@@ -114,6 +153,7 @@ unsupported:
 .bss
 .balign 4
 .globl api_depth, kernel_stack
+tables:       .skip 8
 api_depth:    .skip 4
 kernel_stack: .skip 4
 

@@ -27,6 +27,12 @@ constinit Usage counters = {};
 alignas(4096) constinit uint8_t early_memory[48 << 10];
 constinit bool started = false;
 
+struct Range {
+    uint32_t start, bytes;
+};
+constinit Range ranges[32] = {};  // as note() was told
+constinit size_t range_count = 0;
+
 // What ISA's DMA reaches is left to those who need that, as long as there is other memory.
 constexpr uint32_t scarce = 16 << 20;
 
@@ -62,8 +68,21 @@ void add(uint32_t start, size_t bytes)
 {
     uint32_t first = (start + 7) & ~7u;
     bytes = (bytes - (first - start)) & ~7u;
+    note(physical(first), bytes);
     counters.total += bytes;
     insert(first, bytes);
+}
+
+void note(uint32_t start, size_t bytes)
+{
+    if (range_count < std::size(ranges)) ranges[range_count++] = {start, bytes};
+}
+
+bool contains(uint32_t physical)
+{
+    return std::any_of(ranges, ranges + range_count, [=](const Range& range) {
+        return physical >= range.start && physical - range.start < range.bytes;
+    });
 }
 
 // The first free piece from `lowest` to `highest` that has room.

@@ -13,6 +13,9 @@ void* allocate(size_t bytes, size_t alignment = 8, uint32_t highest = ~0u);
 void release(void* memory);  // what allocate() gave; null is fine
 
 void add(uint32_t start, size_t bytes);  // more memory, at its address
+// Memory is the kernel's: what is added, and what else lies around it, like the boot's symbols.
+void note(uint32_t physical, size_t bytes);
+bool contains(uint32_t physical);
 
 struct Usage {
     size_t total, used, most_used;

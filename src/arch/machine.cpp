@@ -101,6 +101,7 @@ Result<void> init(BootInfo& info)
     end_of_arena = static_cast<uint32_t>(arena & ~0xfffull) + paging::high_map;
     if (!paging::fill_all(heap_at, static_cast<size_t>(heap_bytes)))
         return hal::fail(Error::no_memory, "too little memory for the page tables");
+    heap::note(static_cast<uint32_t>(heap_at), static_cast<size_t>(heap_bytes));
     heap::add(static_cast<uint32_t>(usable), static_cast<size_t>(heap_end - usable));
     add_low_memory(info);
     paging::init(info);

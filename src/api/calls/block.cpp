@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Disks and partitions.
+#include "api/arguments.h"
 #include "api/call.h"
 #include "fs/volumes.h"
 
@@ -34,6 +35,7 @@ int api_block_read(int number, uint64_t first, uint32_t count, void* into)
 {
     BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
+    if (!api::may_write(into, uint64_t{count} * device->block_bytes)) return VESPER_INVALID;
     return code(device->read(first, count, static_cast<std::byte*>(into)));
 }
 
@@ -41,6 +43,7 @@ int api_block_write(int number, uint64_t first, uint32_t count, const void* from
 {
     BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
+    if (!api::may_read(from, uint64_t{count} * device->block_bytes)) return VESPER_INVALID;
     return code(device->write(first, count, static_cast<const std::byte*>(from)));
 }
 

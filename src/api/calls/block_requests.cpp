@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Requests to disks that are under way while the payload goes on.
 #include <algorithm>
+#include "api/arguments.h"
 #include "api/call.h"
 
 namespace {
@@ -29,6 +30,13 @@ void cancel_all()
     }
 }
 
+bool has_memory(const vesper_block_request& request, const BlockDevice& device)
+{
+    uint64_t bytes = uint64_t{request.count} * device.block_bytes;
+    if (request.operation == VESPER_READ) return api::may_write(request.data, bytes);
+    return request.operation != VESPER_WRITE || api::may_read(request.data, bytes);
+}
+
 UnderWay* place_of(const vesper_block_request* payload)
 {
     auto found = std::find_if(std::begin(under_way), std::end(under_way),
@@ -40,9 +48,10 @@ UnderWay* place_of(const vesper_block_request* payload)
 
 int api_block_submit(vesper_block_request* payload)
 {
-    if (!payload || payload->operation > VESPER_DISCARD || place_of(payload)) return VESPER_INVALID;
+    if (payload->operation > VESPER_DISCARD || place_of(payload)) return VESPER_INVALID;
     BlockDevice* device = block_device(payload->device);
     if (!device) return VESPER_NOT_FOUND;
+    if (!has_memory(*payload, *device)) return VESPER_INVALID;
     UnderWay* place = place_of(nullptr);
     if (!place) return VESPER_NO_MEMORY;
     place->request = {.operation = static_cast<BlockRequest::Operation>(payload->operation),
@@ -72,7 +81,6 @@ int api_block_poll()
 
 int api_block_wait(vesper_block_request* payload, uint64_t us)
 {
-    if (!payload) return VESPER_INVALID;
     UnderWay* place = place_of(payload);
     if (!place) return payload->result == VESPER_BUSY ? VESPER_INVALID : payload->result;
     (void)place->device->wait(place->request, {us});

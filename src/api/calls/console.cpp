@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Text out, keys in.
 #include "console/console.h"
+#include <algorithm>
 #include "api/call.h"
 
 void api_emit(int c) { console::put_char(static_cast<char>(c)); }
@@ -9,6 +10,8 @@ int api_keyq() { return console::poll_key(); }
 
 int api_console_write(const char* text, uint32_t length)
 {
+    constexpr uint32_t most = 65536;  // slow lines take seconds for it
+    length = std::min(length, most);
     console::write({text, length});
     return static_cast<int>(length);
 }

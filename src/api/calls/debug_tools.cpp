@@ -49,6 +49,8 @@ int api_debug_enter()
 
 int api_debug_dump(const void* address, uint32_t bytes)
 {
+    constexpr uint32_t most = 65536;
+    if (bytes > most) return VESPER_INVALID;
     auto from = static_cast<const uint8_t*>(address);
     while (bytes) {
         uint32_t row = std::min<uint32_t>(bytes, 16);

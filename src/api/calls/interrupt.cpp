@@ -167,7 +167,6 @@ int connected(Hook* hook, Result<void> result)
 
 int api_interrupt_line(uint32_t line, vesper_hook function, void* context)
 {
-    if (!function) return VESPER_INVALID;
     Hook* hook = place({.kind = Hook::Kind::line, .function = function, .context = context});
     if (!hook) return VESPER_NO_MEMORY;
     return connected(hook, hal::connect_interrupt(line, on_interrupt, hook));
@@ -176,7 +175,7 @@ int api_interrupt_line(uint32_t line, vesper_hook function, void* context)
 int api_interrupt_device(int number, uint32_t index, vesper_hook function, void* context)
 {
     Device* device = Device::by_number(number);
-    if (!device || !device->is_claimed() || !function) return VESPER_INVALID;
+    if (!device || !device->is_claimed()) return VESPER_INVALID;
     Hook* hook = place(
         {.kind = Hook::Kind::message, .function = function, .context = context, .device = device});
     if (!hook) return VESPER_NO_MEMORY;
@@ -191,13 +190,14 @@ int api_interrupt_device(int number, uint32_t index, vesper_hook function, void*
 
 int api_interrupt_timer(uint64_t first, uint64_t period, vesper_hook function, void* context)
 {
-    if (!function || (period && period < finest_us)) return VESPER_INVALID;
+    if (period && period < finest_us) return VESPER_INVALID;
+    constexpr uint64_t longest_us = 1ull << 62;  // so that no sum runs over
     bool is_first = !any(Hook::Kind::timer);
     Hook* hook = place({.kind = Hook::Kind::timer,
                         .function = function,
                         .context = context,
-                        .due_us = hal::now_us() + first,
-                        .period_us = period});
+                        .due_us = hal::now_us() + std::min(first, longest_us),
+                        .period_us = std::min(period, longest_us)});
     if (!hook) return VESPER_NO_MEMORY;
     if (!is_first) return handle_of(hook);
     clock::tick_every_ms(true);
@@ -206,7 +206,7 @@ int api_interrupt_timer(uint64_t first, uint64_t period, vesper_hook function, v
 
 int api_interrupt_exception(uint32_t vector, vesper_frame_hook function, void* context)
 {
-    if (!function || (vector > 31 && vector != VESPER_ANY_VECTOR)) return VESPER_INVALID;
+    if (vector > 31 && vector != VESPER_ANY_VECTOR) return VESPER_INVALID;
     Hook* hook = place({.kind = Hook::Kind::exception,
                         .frame_function = function,
                         .context = context,
@@ -218,7 +218,6 @@ int api_interrupt_exception(uint32_t vector, vesper_frame_hook function, void* c
 
 int api_interrupt_on_break(vesper_frame_hook function, void* context)
 {
-    if (!function) return VESPER_INVALID;
     Hook* hook =
         place({.kind = Hook::Kind::on_break, .frame_function = function, .context = context});
     if (!hook) return VESPER_NO_MEMORY;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Memory that devices can reach.
 #include <algorithm>
+#include "api/arguments.h"
 #include "api/call.h"
 #include "arch/heap.h"
 #include "arch/paging.h"
@@ -9,6 +10,16 @@ namespace {
 
 // What allocate() has given.
 constinit void* given[128] = {};
+constinit uint32_t given_bytes[std::size(given)] = {};
+
+bool was_given(uint32_t start, uint32_t bytes)
+{
+    for (size_t i = 0; i < std::size(given); ++i) {
+        uint32_t offset = start - static_cast<uint32_t>(reinterpret_cast<uintptr_t>(given[i]));
+        if (given[i] && offset < given_bytes[i] && bytes <= given_bytes[i] - offset) return true;
+    }
+    return false;
+}
 
 void release_all()
 {
@@ -37,6 +48,8 @@ int api_memory_allocate(uint32_t bytes, uint32_t alignment, uint32_t highest, vo
     memset(memory, 0, bytes);
     api::at_end(release_all);
     *place = memory;
+    given_bytes[place - given] = bytes;
+    api::was_given = was_given;
     *address = memory;
     return 0;
 }

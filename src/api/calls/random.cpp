@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Random bytes.
+#include <algorithm>
 #include "api/call.h"
 #include "arch/entropy.h"
 
@@ -7,7 +8,8 @@ static constinit RandomGenerator generator;
 
 int api_random_fill(void* into, uint32_t bytes)
 {
-    if (bytes > 0x7fffffff) return VESPER_INVALID;
+    constexpr uint32_t most = 1 << 20;
+    bytes = std::min(bytes, most);
     entropy::gather(generator);
     generator.fill({static_cast<std::byte*>(into), bytes});
     return static_cast<int>(bytes);

@@ -487,6 +487,42 @@ static int is_table(const void* table, uint32_t bytes)
     return 1;
 }
 
+/* Where nothing can be written, or only the kernel may. */
+static void check_pointers(void)
+{
+    const uint32_t bad[] = {0,
+                            4,
+                            0xc0100000,
+                            0x100000,
+                            (uint32_t)v,
+                            (uint32_t)v->console,
+                            (uint32_t)v->arena_end,
+                            0xe8000000,
+                            0xfffffffc};
+    static char endless[8192];
+    int good = 1, file = v->file->open("/kexec");
+    for (uint32_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
+        void* to = (void*)bad[i];
+        good &= v->memory->usage(to) == VESPER_INVALID;
+        good &= v->file->read(file, to, 64) == VESPER_INVALID;
+        good &= v->block->read(disk, 0, 1, to) == VESPER_INVALID;
+        good &= v->interrupt->timer(1000, 0, (vesper_hook)to, 0) == VESPER_INVALID;
+    }
+    check("results to wild places", good);
+    __builtin_memset(endless, 'x', sizeof endless);
+    good = v->file->open(endless) == VESPER_INVALID && v->file->open((char*)0xe8000000) < 0;
+    good &= v->file->read(file, big, 0xffffffff) == VESPER_INVALID;
+    check("texts and buffers without an end", good);
+    void* given = 0;
+    good = v->memory->allocate(4096, 0, 0xffffffff, &given) == 0;
+    good &= v->file->read(file, given, 4096) > 0;
+    good &= v->file->read(file, (char*)given + 1, 4096) == VESPER_INVALID;
+    good &= v->memory->release(given) == 0;
+    good &= v->file->read(file, (char*)big - 0xc0000000, 64) == 64;
+    check("memory that was given, and the arena in its other place", good);
+    v->file->close(file);
+}
+
 static void check_struct(void)
 {
     check("magic, version, size",
@@ -567,6 +603,7 @@ int main(struct vesper* vesper)
     check("the first disk", disk >= 0 && v->block->read(disk, 0, 16, big) == 0 &&
                                 big[510] == 0x55 && big[511] == 0xaa);
     check_struct();
+    check_pointers();
     check_fpu();
     check_calls();
     check_stack();
