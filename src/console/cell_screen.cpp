@@ -40,6 +40,22 @@ void CellScreen::write(std::string_view text)
     show();
 }
 
+// The usual character, by the shortest way.
+void CellScreen::put(char c)
+{
+    if (!is_printable(c) || column_ >= columns) {
+        char text = c;  // c itself stays in a register
+        return write({&text, 1});
+    }
+    unsigned row = row_ + top_, place = row_ * columns + column_;
+    if (row >= rows) row -= rows;
+    Cell* cell = reinterpret_cast<Cell*>(cells_.data()) + row * columns + column_;
+    *cell = static_cast<Cell>(attribute_ << 8 | static_cast<uint8_t>(c));
+    ++column_;
+    draw_cell(place, cell);
+    if (cursor_shown_) draw_cursor(std::min(column_, columns - 1), row_);
+}
+
 // A line's share at a time.
 void CellScreen::put_printable(std::string_view text)
 {

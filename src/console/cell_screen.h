@@ -11,6 +11,7 @@
 class CellScreen : public TextOutput {
 public:
     void write(std::string_view text) final;
+    void put(char c) final;
     void put_cells(unsigned column, unsigned row, std::span<const uint16_t> cells) final;
     void move_cursor(unsigned column, unsigned row) final;
     Position cursor() const final { return {column_, row_}; }
@@ -29,6 +30,10 @@ protected:
 
     // These cells, one after another in a row, are to be on the screen from now on.
     virtual void draw(unsigned column, unsigned row, std::span<const Cell> cells) = 0;
+    virtual void draw_cell(unsigned place, const Cell* cell)  // counted in cells from the first
+    {
+        draw(place % columns, place / columns, {cell, 1});
+    }
     // The end of each call: the cursor is here. row == rows: it is hidden.
     virtual void draw_cursor(unsigned column, unsigned row) = 0;
     ~CellScreen() = default;

@@ -22,6 +22,7 @@ constinit bool log_wrapped = false;
 
 constinit Ring<int, 256> keys;
 constinit unsigned lost_keys_told = 0;
+constinit hal::Turn key_turn;
 
 constinit Text<64> chosen_names;
 constinit Text<16> name_left_alone;
@@ -191,10 +192,15 @@ void write(std::string_view text)
 
 void put_char(char c)
 {
-    if (busy)
-        meanwhile.push(c);
-    else
-        write({&c, 1});
+    if (busy) return meanwhile.push(c);
+    line_is_open = c != '\n';
+    busy = true;
+    for (TextOutput* i = first_text_output(); i; i = i->next) {  // the log has seen all of them
+        if (i->enabled) i->put(c);
+    }
+    busy = false;
+    if (meanwhile.size()) on_all([](TextOutput&) {});
+    hal::show_trace();
 }
 
 Cells cells()
@@ -320,12 +326,12 @@ bool hears(const InputDevice& device)
     return device.enabled;
 }
 
-int poll_key()
+// An input's poll() and its interrupt handler do the same work: not both at once.
+[[gnu::noinline]] static int look_for_key()
 {
     hal::show_trace();
     int code = -1;
     {
-        // An input's poll() and its interrupt handler do the same work: not both at once.
         hal::InterruptsOff interrupts;
         if (keys.pop(code)) return code;
         poll_inputs();
@@ -334,6 +340,8 @@ int poll_key()
     tell_lost_keys();
     return code;
 }
+
+int poll_key() { return keys.size() == 0 && hal::had_turn(key_turn) ? -1 : look_for_key(); }
 
 int wait_key()
 {

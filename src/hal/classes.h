@@ -133,6 +133,7 @@ public:
 
     // Text as a terminal takes it: printable ASCII, \n (also returns to column 0), \r, \b, \t.
     virtual void write(std::string_view text) = 0;
+    virtual void put(char c) { write({&c, 1}); }
 
     // The character cells; 0 columns where there are none and the calls below do nothing.
     unsigned columns = 0, rows = 0;

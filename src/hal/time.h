@@ -22,6 +22,13 @@ struct ClockSource {
 };
 ClockSource clock_source();  // what now_us() reads at present
 
+// For work that interrupts do, and that is only made up for now and then. True if they are on and
+// it has been called since the last clock tick (10 ms) with this `turn`, though not often.
+struct Turn {
+    unsigned tick = 0, calls = 0;
+};
+bool had_turn(Turn& turn);
+
 // Holds interrupts off while it lives; restores what was.
 class InterruptsOff {
 public:

@@ -64,6 +64,10 @@ public:
 
 private:
     void draw(unsigned column, unsigned row, std::span<const Cell> cells) override;
+    void draw_cell(unsigned place, const Cell* cell) override
+    {
+        memory_.store<Cell>(place * sizeof(Cell), *cell);
+    }
     void draw_cursor(unsigned column, unsigned row) override;
     void set_crtc(uint8_t index, unsigned value) const
     {

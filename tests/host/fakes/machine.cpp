@@ -127,6 +127,7 @@ static void pass(uint64_t us)
     if (fake_machine->on_wait) fake_machine->on_wait();
 }
 void pause() { pass(10); }
+bool had_turn(Turn&) { return false; }
 void sleep(Duration duration) { pass(duration.us); }
 InterruptsOff::InterruptsOff() : were_on_(true) {}
 InterruptsOff::~InterruptsOff() = default;
