@@ -11,7 +11,16 @@ pytestmark = pytest.mark.xdist_group("bench")  # all use build/bench
 def test_bench_lists_the_benchmarks():
     result = vesper("bench")
     assert result.returncode == 0
-    assert "boot" in result.stdout
+    assert "boot" in result.stdout and "api" in result.stdout
+
+
+def test_the_calls_of_the_api_stay_within_their_limits():
+    """No time but instructions are counted: they are the same on a busy computer."""
+    result = vesper("bench", "api")
+    print(result.stdout)
+    for title in ("keyq()", "time->ticks()", "emit()", "file->read() of 4 KiB"):
+        assert title in result.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_an_unknown_row_is_told_the_known_ones():
