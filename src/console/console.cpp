@@ -334,8 +334,12 @@ bool hears(const InputDevice& device)
     {
         hal::InterruptsOff interrupts;
         if (keys.pop(code)) return code;
+        uint32_t mark = hal::trace_mark();
         poll_inputs();
-        if (!keys.pop(code)) code = -1;
+        if (!keys.pop(code)) {
+            code = -1;
+            hal::trace_forget(mark);
+        }
     }
     tell_lost_keys();
     return code;

@@ -44,7 +44,7 @@ Result<void> events(monitor::Call& call)
 }
 
 constexpr monitor::Command commands[] = {
-    {"events", "", "show what keyboards, mice and the power button send", events,
+    {"events", "", "show what keyboards, mice and the button send", events,
      "Until the key q goes down. From then on the power button does not switch off."},
 };
 

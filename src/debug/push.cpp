@@ -114,7 +114,7 @@ Result<void> reload(monitor::Call& call)
 }
 
 constexpr monitor::Command commands[] = {
-    {"reload", "[ARGS...]", "receive a payload over the serial line, and call it", reload,
+    {"reload", "[ARGS...]", "take a payload from the serial line, and call it", reload,
      "./vesper push is the other side, and types this. Without ARGS: args= of the boot.", false,
      true},
 };

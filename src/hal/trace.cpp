@@ -29,10 +29,6 @@ constexpr size_t large = 2048, small = 512;  // records; early there is little m
 struct Owner {
     Text<16> name;
     bool traced = false;
-    Record last = {};      // its newest one, at
-    uint32_t last_at = 0;  // this place of the ring
-    bool has_last = false;
-    Record again = {};  // what was read like that since it was shown: polls of who waits
 };
 
 constinit Text<16> wanted[8];  // "" is free
@@ -101,14 +97,16 @@ bool folds(const Record& a, const Record& b)  // a poll that sees the same again
            a.info == b.info && a.caller == b.caller && a.value == b.value;
 }
 
-void fold(Record& into, const Record& record)
-{
-    ++into.more;
-    into.last_us = static_cast<uint32_t>(record.us - into.us);
-}
-
 void append(const Record& record)
 {
+    if (next != shown) {
+        Record& last = ring[(next - 1) % capacity];
+        if (folds(last, record)) {
+            ++last.more;
+            last.last_us = static_cast<uint32_t>(record.us - last.us);
+            return;
+        }
+    }
     if (next - first_kept == capacity) {
         ++first_kept;
         if (shown < first_kept) {
@@ -117,29 +115,6 @@ void append(const Record& record)
         }
     }
     ring[next++ % capacity] = record;
-}
-
-// While somebody waits, several devices may be polled in turn for as long: what they say is shown
-// when it changes.
-void take(Owner& owner, const Record& record)
-{
-    bool same = owner.has_last && folds(owner.last, record);
-    if (same && next != shown && owner.last_at == next - 1)
-        return fold(ring[owner.last_at % capacity], record);
-    bool was_shown = static_cast<int32_t>(shown - owner.last_at) > 0;
-    if (same && was_shown) {
-        if (owner.again.us)
-            fold(owner.again, record);
-        else
-            owner.again = record;
-        return;
-    }
-    if (owner.again.us) append(owner.again);
-    owner.again = {};
-    append(record);
-    owner.last = record;
-    owner.last_at = next - 1;
-    owner.has_last = true;
 }
 
 void record(const char* owner, Record made)
@@ -154,12 +129,24 @@ void record(const char* owner, Record made)
             has_ring()) {
             made.us = now_us();
             made.owner = static_cast<uint8_t>(known - owners);
-            take(*known, made);
+            append(made);
         }
         recording = false;
     }
     if (next - shown > capacity / 4 * 3) show_records();
 }
+
+}  // namespace
+
+uint32_t trace_mark() { return next; }
+
+void trace_forget(uint32_t mark)
+{
+    if (static_cast<int32_t>(mark - shown) >= 0 && static_cast<int32_t>(next - mark) > 0)
+        next = mark;
+}
+
+namespace {
 
 // ---- as text
 

@@ -53,7 +53,7 @@ static void memory(void)
     size_t arena = (size_t)((char*)vesper->arena_end - (char*)vesper->arena_start);
     size_t first = exhaust(1 << 20), small = exhaust(5000), again = exhaust(1 << 20);
     CHECK(first > arena / 2 && first < arena);
-    CHECK(small > arena / 2 && again == first);
+    CHECK(small > arena / 2 && again + (2 << 20) > first); /* what lies between may move */
     void* volatile none = malloc(0xf0000000u + first % 2);
     CHECK(!none);
     none = calloc(0x10001, 0x10000); /* 4 GiB and a little */
