@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Files, to read.
 #include <algorithm>
+#include "api/arguments.h"
 #include "api/call.h"
 #include "fs/open_file.h"
 #include "lib/heap.h"
@@ -50,6 +51,9 @@ int api_file_read(int file, void* into, uint32_t bytes)
 {
     fs::OpenFile* open = file_of(file);
     if (!open) return VESPER_NOT_FOUND;
+    uint64_t size = open->node().size, at = open->position();
+    if (!api::may_write(into, std::min<uint64_t>(bytes, size > at ? size - at : 0)))
+        return VESPER_INVALID;
     auto read = open->read({static_cast<std::byte*>(into), std::min(bytes, most_at_once)});
     return read ? static_cast<int>(read.value()) : code(read);
 }

@@ -511,14 +511,14 @@ static void check_pointers(void)
     check("results to wild places", good);
     __builtin_memset(endless, 'x', sizeof endless);
     good = v->file->open(endless) == VESPER_INVALID && v->file->open((char*)0xe8000000) < 0;
-    good &= v->file->read(file, big, 0xffffffff) == VESPER_INVALID;
+    good &= v->random->fill(other, 0xffffffff) == VESPER_INVALID;
     check("texts and buffers without an end", good);
     void* given = 0;
     good = v->memory->allocate(4096, 0, 0xffffffff, &given) == 0;
     good &= v->file->read(file, given, 4096) > 0;
     good &= v->file->read(file, (char*)given + 1, 4096) == VESPER_INVALID;
     good &= v->memory->release(given) == 0;
-    good &= v->file->read(file, (char*)big - 0xc0000000, 64) == 64;
+    good &= v->file->read(file, (char*)other - 0xc0000000, 64) == 64;
     check("memory that was given, and the arena in its other place", good);
     v->file->close(file);
 }
