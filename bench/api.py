@@ -57,7 +57,7 @@ def main(words: list[str]) -> int:
     for name, title, most, repeats in ROWS:
         count = found[name]
         once = count - repeats * repeated
-        print(f"{title:40}{count:9,}{once:12,}{most or '':>10}")
+        print(f"{title:40}{count:9,}{once:12,}{most or '':>10}".rstrip())
         if most and once >= most:
             late.append(name)
     if late:
