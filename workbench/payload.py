@@ -150,7 +150,7 @@ def compile_c(source: Path, part: Path, flags: tuple[str, ...] = ()) -> list[Pat
 
 def link(parts: list[Path], elf: Path, binary: Path, bare: bool = True) -> None:
     tool("gcc", *parts, *compiler.libraries(bare), "-o", elf, cause="the linker found an error",
-         cure="A payload has int main(struct vesper *), and no library but what it brings along; or "
+         cure="A payload has int main(struct vesper *) and no library but what it brings along, or "
          "any other int main, and the C library.")
     tool("objcopy", "-O", "binary", elf, binary)
     symbols.write_file(elf, symbol_file(binary))

@@ -95,8 +95,8 @@ std::string_view traced_name(unsigned index);
 // Whether the registers that belong to `owner` are traced.
 bool is_traced(std::string_view owner);
 
-// A look that found nothing is not worth a record: trace_forget() takes back what was recorded since
-// trace_mark(), if it has not been shown. With interrupts off.
+// A look that found nothing is not worth a record: trace_forget() takes back what was recorded
+// since trace_mark(), if it has not been shown. With interrupts off.
 std::uint32_t trace_mark();
 void trace_forget(std::uint32_t mark);
 
