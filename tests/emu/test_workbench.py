@@ -237,6 +237,7 @@ def test_grub_needs_a_label(tree, tmp_path):
 
 # ---- transcripts ----
 
+@pytest.mark.xdist_group("run")  # as all that share build/run
 def test_a_trace_shows_how_a_disk_is_read(tmp_path):
     out = tmp_path / "wd0.txt"
     result = vesper("trace", "--driver", "wd0", "-o", str(out), "--", "samples/dump.c",

@@ -58,6 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
         else if (mounted.error() == Error::not_found && !machine.log.empty())
             abort();
     }
+    base.disk.copies = nullptr;  // the cache has gone with the machine's memory
     for (; !undo.empty(); undo.pop_back()) bytes[undo.back().first] = undo.back().second;
     return 0;
 }
