@@ -59,3 +59,11 @@ def power_on(tmp_path, running):
         return running[-1]
 
     return start
+
+
+@pytest.fixture
+def monitor(shared):
+    """The machine that a file of tests has for all of them: its fixture `shared`."""
+    seen = len(shared.output)
+    yield shared
+    print(shared.text()[seen:])  # pytest shows it when the test failed

@@ -34,13 +34,6 @@ def shared(tmp_path_factory):
     machine.close()
 
 
-@pytest.fixture
-def monitor(shared):
-    seen = len(shared.output)
-    yield shared
-    print(shared.text()[seen:])  # pytest shows it when the test failed
-
-
 # ---- commands ----
 
 def test_help_has_a_line_for_each_command_and_more_about_each(monitor):

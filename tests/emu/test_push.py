@@ -50,13 +50,6 @@ def shared(tmp_path_factory):
     machine.close()
 
 
-@pytest.fixture
-def monitor(shared):
-    seen = len(shared.output)
-    yield shared
-    print(shared.text()[seen:])  # pytest shows it when the test failed
-
-
 def send(machine: Machine, image: bytes, **more) -> None:
     push.Push(MachinePort(machine)).send(image, **more)
 

@@ -24,13 +24,6 @@ def shared(tmp_path_factory):
     machine.close()
 
 
-@pytest.fixture
-def monitor(shared):
-    seen = len(shared.output)
-    yield shared
-    print(shared.text()[seen:])  # pytest shows it when the test failed
-
-
 def by_keyboard(machine: Machine) -> None:
     machine.keys("ctrl-alt-esc")
 
@@ -224,9 +217,21 @@ def test_a_fault_is_mended_and_goes_on(monitor):
                                       "(0xfeebfeeb)")
 
 
-def test_a_wild_pointer_in_a_call_is_an_error(monitor):
-    assert monitor.ask("run /bad_call").endswith("the payload returned -7 (0xfffffff9)")
+def test_a_fault_inside_a_call_cannot_go_on(monitor):
+    said = monitor.ask("run /bad_call")
+    assert "*** invalid opcode" in said and "(/kexec + 0x15)" in said
+    assert said.endswith("the payload has been ended")
+    assert monitor.ask("go") == \
+        "go: nothing stands still; a fault in the kernel ends the payload"
+    assert re.search(r"eip c01\w{5}", monitor.ask("regs"))
+    assert monitor.ask("bt") == "bt: its stack is no more; dmesg has the report of it"
+    assert monitor.ask("regs eax=1") == "regs: nothing stands still"
+    assert monitor.ask("step") == "step: nothing stands still"
     assert monitor.ask("run /print_args x").endswith("\n[x]\nkexec: the payload returned 1 (0x1)")
+
+
+def test_a_wild_pointer_in_a_call_is_an_error(monitor):
+    assert monitor.ask("run /wild_pointer").endswith("the payload returned -7 (0xfffffff9)")
 
 
 def test_a_command_that_faults_leaves_all_as_it_was(monitor):
