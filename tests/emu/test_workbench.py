@@ -259,8 +259,9 @@ def test_a_trace_shows_how_a_disk_is_read(tmp_path):
     assert re.search(r"^Commands: IDENTIFY DEVICE 2, READ DMA \d+\.$", text, re.M)
 
 
-def test_a_device_that_is_not_there_cannot_be_traced(tmp_path):
-    result = vesper("trace", "--driver", "wd7", "--", "samples/list.c", "--input", "q")
+@pytest.mark.xdist_group("run")
+def test_a_device_that_is_not_there_cannot_be_traced():
+    result = vesper("trace", "--driver", "wd7", "--", "samples/list.c")
     assert result.returncode == 1
     assert "trace: there is no device wd7" in result.stdout
     assert "wd7 did nothing, or there is no such device" in result.stderr
