@@ -25,8 +25,6 @@ enum Kind : uint8_t {
 };
 constexpr uint32_t page_bytes = 4096, most_text = 4096;
 
-uint32_t address_of(const void* p) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p)); }
-
 bool lies_in(uint32_t start, uint64_t bytes, uint32_t first, uint32_t behind)
 {
     return start >= first && start < behind && bytes <= behind - start;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include "api/api.h"
 #include "arch/machine.h"
+#include "arch/paging.h"
 #include "arch/trap.h"
 #include "config.h"
 #include "console/console.h"
@@ -184,7 +185,7 @@ Result<void> load(std::span<const std::byte> image)
 {
     forget();
     ImageInMemory from(image);
-    return place(from, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(image.data())));
+    return place(from, address_of(image.data()));
 }
 
 Result<void> load(std::string_view path)
@@ -211,7 +212,7 @@ void run(const char* args)
     if (!loaded_bytes) return hal::log("kexec: no payload is loaded");
     hal::log("kexec: {} bytes at 0x{x}", loaded_bytes, payload_range.start);
     uint32_t result = 0;
-    auto stack_top = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(payload_stack_top));
+    auto stack_top = address_of(payload_stack_top);
     const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
     debug::payload_runs(true);
     bool returned = call_payload(entry, stack_top, api, result);

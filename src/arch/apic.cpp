@@ -30,12 +30,19 @@ constexpr uint32_t message_address = 0xfee00000;
 struct Connection {
     InterruptHandler handler;
     void* context;
-    uint32_t count;
     const char* owner = "";
 };
 constinit Connection connections[messages] = {};
 constinit Registers local;
 constinit bool enabled = false;
+
+// First the lines: enabled without them it would keep the 8259s' interrupts to itself.
+void switch_on()
+{
+    local.write<Lint0>(Lint0::external);
+    local.write<Lint1>(Lint1::nmi);
+    local.write<SpuriousVector>(SpuriousVector::enable | spurious_vector);
+}
 
 Result<void> enable()
 {
@@ -44,10 +51,7 @@ Result<void> enable()
     uint64_t base = cpu::read_msr(base_msr);
     if (!(base & global_enable)) return Error::unsupported;
     local = Registers(TRY(memory_window(base & ~0xfffull, 4096, "apic")));
-    // First the lines: enabled without them it would keep the 8259s' interrupts to itself.
-    local.write<Lint0>(Lint0::external);
-    local.write<Lint1>(Lint1::nmi);
-    local.write<SpuriousVector>(SpuriousVector::enable | spurious_vector);
+    switch_on();
     enabled = true;
     return {};
 }
@@ -60,7 +64,6 @@ void serve(unsigned vector)
 {
     if (vector == spurious_vector) return;  // nothing is in service: 11.9
     Connection& connection = connections[vector - first_vector];
-    ++connection.count;
     trace_interrupt(connection.owner, Access::interrupt, vector);
     if (connection.handler) connection.handler(connection.context);
     local.write<EndOfInterrupt>(0);
@@ -70,8 +73,7 @@ void serve(unsigned vector)
 void restart()
 {
     if (!enabled) return;
-    enabled = false;
-    (void)enable();  // it has been there
+    switch_on();
     // What was in service when a handler was left behind.
     for (unsigned i = 0; i < messages; ++i) local.write<EndOfInterrupt>(0);
 }
@@ -85,7 +87,7 @@ Result<Message> connect_message(InterruptHandler handler, void* context, const c
     TRY(enable());
     for (unsigned i = 0; i < messages; ++i) {
         if (connections[i].handler) continue;
-        connections[i] = {handler, context, 0, owner};
+        connections[i] = {handler, context, owner};
         return Message{message_address | (local.read<Id>() >> 24) << 12, first_vector + i};
     }
     return Error::no_memory;

@@ -2,6 +2,7 @@
 // Descriptor tables and the features of the CPU. Intel SDM volume 3, chapters 2, 3, 6 and 8.
 #include "arch/cpu.h"
 #include <cstring>
+#include "arch/paging.h"
 #include "arch/trap.h"
 
 namespace cpu {
@@ -44,14 +45,10 @@ extern const uint32_t trap_entries[64];
 extern uint8_t page_directory[];
 void double_fault_entry();
 alignas(8) uint64_t gdt[5] = {0, 0x00cf9a000000ffff, 0x00cf92000000ffff};
+// Written out: a call would be a constructor, which nobody runs.
 const uint32_t own_idt = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(idt));
 const TablePointer gdt_pointer = {sizeof gdt - 1,
                                   static_cast<uint32_t>(reinterpret_cast<uintptr_t>(gdt))};
-}
-
-static uint32_t address_of(const void* p)
-{
-    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p));
 }
 
 static uint64_t task_descriptor(const TaskState& state)

@@ -36,8 +36,6 @@ constinit size_t range_count = 0;
 // What ISA's DMA reaches is left to those who need that, as long as there is other memory.
 constexpr uint32_t scarce = 16 << 20;
 
-uint32_t address_of(const void* p) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p)); }
-
 uint32_t physical(uint32_t address)
 {
     return address < paging::high_map ? address : address - paging::high_map;
@@ -159,9 +157,7 @@ Result<DmaMemory> allocate_dma(size_t bytes, size_t alignment, size_t boundary)
     if (boundary && needed > boundary) return Error::invalid;
     void* data = heap::allocate(bytes, needed);
     uint32_t address = 0;
-    if (!data ||
-        !paging::physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)), address))
-        return Error::no_memory;
+    if (!data || !paging::physical_of(address_of(data), address)) return Error::no_memory;
     memset(data, 0, bytes);
     return DmaMemory{static_cast<std::byte*>(data), address, bytes};
 }
@@ -169,7 +165,7 @@ Result<DmaMemory> allocate_dma(size_t bytes, size_t alignment, size_t boundary)
 // Physical memory is contiguous within each of the two views of it; windows show device memory.
 DmaRun dma_run(const void* data, size_t limit)
 {
-    auto address = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data));
+    auto address = address_of(data);
     if (address < paging::high_map)
         return {address, std::min<size_t>(limit, paging::high_map - address)};
     if (address < paging::windows)

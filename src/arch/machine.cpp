@@ -76,7 +76,7 @@ uint64_t keep_modules(const BootInfo& info, uint64_t start, uint64_t end)
 // symbols, and before the payload the page of src/debug/crash_record.cpp.
 void add_low_memory(const BootInfo& info)
 {
-    auto image_end = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(kernel_end));
+    auto image_end = address_of(kernel_end);
     image_end += debug::table_bytes(kernel_symbols);
     constexpr uint32_t end = kexec_physical - 4096;
     uint64_t start = keep_modules(info, image_end - paging::high_map, end);

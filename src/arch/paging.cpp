@@ -95,8 +95,7 @@ bool fill_directory_entry(unsigned index)
     uint32_t flags = flags_for(physical, large_bytes);
     for (uint32_t i = 0; i < entries; ++i) table[i] = (physical + i * page_bytes) | flags;
     uint32_t table_at = 0;
-    if (!physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
-        return false;
+    if (!physical_of(address_of(table), table_at)) return false;
     page_directory[index] = table_at | present | can_write;
     unsigned twin = physical / large_bytes;
     if (physical < high_map_bytes) {
@@ -136,10 +135,10 @@ void protect_low_memory()
     }
     low_table[0] = present;  // the BIOS data can be read; a write through a null pointer is a fault
     for (const uint8_t* guard : {boot_stack_guard, payload_stack_guard}) {
-        uint32_t page = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(guard)) - high_map;
+        uint32_t page = address_of(guard) - high_map;
         low_table[page / page_bytes] = 0;
     }
-    uint32_t table = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(low_table)) - high_map;
+    uint32_t table = address_of(low_table) - high_map;
     page_directory[0] = page_directory[high_map / large_bytes] = table | present | can_write;
 }
 
@@ -189,9 +188,7 @@ Result<void*> map(uint64_t physical, size_t bytes, hal::Caching caching)
         if (!(entry & present)) {
             void* table = heap::allocate(page_bytes, page_bytes);
             uint32_t table_at = 0;
-            if (!table ||
-                !physical_of(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(table)), table_at))
-                return Error::no_memory;
+            if (!table || !physical_of(address_of(table), table_at)) return Error::no_memory;
             std::fill_n(static_cast<uint32_t*>(table), entries, 0);
             entry = table_at | present | can_write;
         }

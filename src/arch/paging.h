@@ -7,6 +7,11 @@
 #include "boot/boot_info.h"
 #include "hal/window.h"
 
+inline uint32_t address_of(const void* p)
+{
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p));
+}
+
 namespace paging {
 
 constexpr uint32_t high_map = 0xC0000000;       // the first 512 MiB of RAM again

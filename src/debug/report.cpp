@@ -33,8 +33,6 @@ constexpr const char* names[] = {"divide error",
                                  "SIMD floating-point error"};
 constexpr unsigned page_fault = 14, double_fault = 8;
 
-uint32_t address_of(const void* p) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p)); }
-
 uint32_t word_at(uint32_t address) { return le32(reinterpret_cast<const void*>(address)); }
 
 bool in_guard(uint32_t address, const uint8_t* guard)

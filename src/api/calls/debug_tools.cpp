@@ -54,7 +54,7 @@ int api_debug_dump(const void* address, uint32_t bytes)
     auto from = static_cast<const uint8_t*>(address);
     while (bytes) {
         uint32_t row = std::min<uint32_t>(bytes, 16);
-        auto at = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(from));
+        auto at = address_of(from);
         if (!paging::readable(at, row)) return VESPER_NOT_FOUND;
         monitor::print_row(at, {from, row}, 1);
         from += row;
@@ -69,9 +69,6 @@ int api_debug_backtrace(uint32_t* into, uint32_t most)
     struct Frame {
         const Frame* caller;
         uint32_t returns_to;
-    };
-    auto address_of = [](const Frame* frame) {
-        return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(frame));
     };
     auto frame = static_cast<const Frame*>(__builtin_frame_address(0))->caller;
     uint32_t count = 0;
@@ -105,7 +102,7 @@ int api_debug_trace(const char* device, uint32_t on)
 int api_debug_break_at(const void* address, uint32_t access, uint32_t bytes)
 {
     if (access > VESPER_ACCESSED || access == 2) return VESPER_INVALID;
-    auto at = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(address));
+    auto at = address_of(address);
     auto set = debug::set_breakpoint(at, static_cast<debug::Access>(access), bytes);
     if (!set) return code(set);
     set_breakpoints |= 1u << set.value();

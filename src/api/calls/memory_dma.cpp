@@ -15,7 +15,7 @@ constinit uint32_t given_bytes[std::size(given)] = {};
 bool was_given(uint32_t start, uint32_t bytes)
 {
     for (size_t i = 0; i < std::size(given); ++i) {
-        uint32_t offset = start - static_cast<uint32_t>(reinterpret_cast<uintptr_t>(given[i]));
+        uint32_t offset = start - address_of(given[i]);
         if (given[i] && offset < given_bytes[i] && bytes <= given_bytes[i] - offset) return true;
     }
     return false;
@@ -66,7 +66,7 @@ int api_memory_release(void* address)
 int api_memory_physical(const void* address, uint64_t* physical)
 {
     uint32_t at = 0;
-    auto virtual_address = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(address));
+    auto virtual_address = address_of(address);
     if (!paging::readable(virtual_address, 1) || !paging::physical_of(virtual_address, at))
         return VESPER_NOT_FOUND;
     *physical = at;
