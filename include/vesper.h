@@ -582,8 +582,9 @@ struct vesper_device {
     /* Writes a port. INVALID. */
     int (*write_port)(uint32_t port, uint32_t bytes, uint32_t value);
     /* Takes the device from its driver, and makes it quiet: no DMA, no interrupts. What the driver
-     * published is GONE. BUSY: claimed already, or it holds a mounted volume. UNSUPPORTED: the
-     * driver cannot let go. */
+     * published is GONE. Bus mastering and decoding are the payload's to switch on. BUSY: claimed
+     * already, or it holds a mounted volume. UNSUPPORTED: it is no device of its own on a bus, or a
+     * bridge. */
     int (*claim)(int device);
     /* Gives it back: drivers are offered it anew. INVALID: not claimed. */
     int (*release)(int device);
@@ -604,13 +605,14 @@ struct vesper_frame {
 #define VESPER_ANY_VECTOR 0xffffffffu
 /* Returns 1 if the interrupt was its device's, else 0. Timers' hooks return anything. */
 typedef int (*vesper_hook)(void* context);
-/* Returns 1 to go on with the frame as it is now, 0 to have the next hook asked, at last the
- * kernel's report. */
+/* Returns 1 to go on with the frame as it is now, but for segment registers, 0 to have the next
+ * hook asked, at last the kernel's report. */
 typedef int (*vesper_frame_hook)(struct vesper_frame* frame, void* context);
 struct vesper_interrupt {
     uint32_t size;
     /* Has hook(context) called for each interrupt of a line (0 ... 15), beside the drivers'
-     * handlers. Returns a handle. INVALID, NO_MEMORY. */
+     * handlers. Returns a handle. A claimed PCI device is kept off its line, by bit 10 of its
+     * Command register, until device() is called. INVALID, NO_MEMORY. */
     int (*line)(uint32_t line, vesper_hook hook, void* context);
     /* The same for message `index` of a claimed device: MSI-X or MSI if it has them, else its line.
      * UNSUPPORTED: more messages than it has. INVALID: not claimed. */

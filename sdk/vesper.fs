@@ -690,8 +690,9 @@ create vesper-text 1024 allot
 : device.write_port ( port bytes value -- result )
     3 68 32 vesper-function vesper-call ;
 \ Takes the device from its driver, and makes it quiet: no DMA, no interrupts. What the driver
-\ published is GONE. BUSY: claimed already, or it holds a mounted volume. UNSUPPORTED: the driver
-\ cannot let go.
+\ published is GONE. Bus mastering and decoding are the payload's to switch on. BUSY: claimed
+\ already, or it holds a mounted volume. UNSUPPORTED: it is no device of its own on a bus, or a
+\ bridge.
 : device.claim ( device -- result )
     1 68 36 vesper-function vesper-call ;
 \ Gives it back: drivers are offered it anew. INVALID: not claimed.
@@ -727,7 +728,8 @@ create vesper-text 1024 allot
 256 constant VESPER_BREAK
 4294967295 constant VESPER_ANY_VECTOR
 \ Has hook(context) called for each interrupt of a line (0 ... 15), beside the drivers' handlers.
-\ Returns a handle. INVALID, NO_MEMORY.
+\ Returns a handle. A claimed PCI device is kept off its line, by bit 10 of its Command register,
+\ until device() is called. INVALID, NO_MEMORY.
 : interrupt.line ( line hook context -- result )
     3 72 4 vesper-function vesper-call ;
 \ The same for message `index` of a claimed device: MSI-X or MSI if it has them, else its line.

@@ -795,8 +795,9 @@ pub struct Device {
     /// Writes a port. INVALID.
     pub write_port: unsafe extern "C" fn(port: u32, bytes: u32, value: u32) -> i32,
     /// Takes the device from its driver, and makes it quiet: no DMA, no interrupts. What the driver
-    /// published is GONE. BUSY: claimed already, or it holds a mounted volume. UNSUPPORTED: the
-    /// driver cannot let go.
+    /// published is GONE. Bus mastering and decoding are the payload's to switch on. BUSY: claimed
+    /// already, or it holds a mounted volume. UNSUPPORTED: it is no device of its own on a bus, or
+    /// a bridge.
     pub claim: unsafe extern "C" fn(device: i32) -> i32,
     /// Gives it back: drivers are offered it anew. INVALID: not claimed.
     pub release: unsafe extern "C" fn(device: i32) -> i32,
@@ -837,15 +838,16 @@ pub const BREAK: u32 = 0x100;
 pub const ANY_VECTOR: u32 = 0xffffffff;
 /// Returns 1 if the interrupt was its device's, else 0. Timers' hooks return anything.
 pub type Hook = unsafe extern "C" fn(context: *mut c_void) -> i32;
-/// Returns 1 to go on with the frame as it is now, 0 to have the next hook asked, at last the
-/// kernel's report.
+/// Returns 1 to go on with the frame as it is now, but for segment registers, 0 to have the next
+/// hook asked, at last the kernel's report.
 pub type FrameHook = unsafe extern "C" fn(frame: *mut Frame, context: *mut c_void) -> i32;
 
 #[repr(C)]
 pub struct Interrupt {
     pub size: u32,
     /// Has hook(context) called for each interrupt of a line (0 ... 15), beside the drivers'
-    /// handlers. Returns a handle. INVALID, NO_MEMORY.
+    /// handlers. Returns a handle. A claimed PCI device is kept off its line, by bit 10 of its
+    /// Command register, until device() is called. INVALID, NO_MEMORY.
     pub line: unsafe extern "C" fn(line: u32, hook: Hook, context: *mut c_void) -> i32,
     /// The same for message `index` of a claimed device: MSI-X or MSI if it has them, else its
     /// line. UNSUPPORTED: more messages than it has. INVALID: not claimed.

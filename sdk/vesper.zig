@@ -713,8 +713,9 @@ pub const Device = extern struct {
     /// Writes a port. INVALID.
     write_port: *const fn (port: u32, bytes: u32, value: u32) callconv(.C) i32,
     /// Takes the device from its driver, and makes it quiet: no DMA, no interrupts. What the driver
-    /// published is GONE. BUSY: claimed already, or it holds a mounted volume. UNSUPPORTED: the
-    /// driver cannot let go.
+    /// published is GONE. Bus mastering and decoding are the payload's to switch on. BUSY: claimed
+    /// already, or it holds a mounted volume. UNSUPPORTED: it is no device of its own on a bus, or
+    /// a bridge.
     claim: *const fn (device: i32) callconv(.C) i32,
     /// Gives it back: drivers are offered it anew. INVALID: not claimed.
     release: *const fn (device: i32) callconv(.C) i32,
@@ -752,14 +753,15 @@ pub const BREAK: u32 = 0x100;
 pub const ANY_VECTOR: u32 = 0xffffffff;
 /// Returns 1 if the interrupt was its device's, else 0. Timers' hooks return anything.
 pub const Hook = fn (context: ?*anyopaque) callconv(.C) i32;
-/// Returns 1 to go on with the frame as it is now, 0 to have the next hook asked, at last the
-/// kernel's report.
+/// Returns 1 to go on with the frame as it is now, but for segment registers, 0 to have the next
+/// hook asked, at last the kernel's report.
 pub const FrameHook = fn (frame: [*c]Frame, context: ?*anyopaque) callconv(.C) i32;
 
 pub const Interrupt = extern struct {
     size: u32,
     /// Has hook(context) called for each interrupt of a line (0 ... 15), beside the drivers'
-    /// handlers. Returns a handle. INVALID, NO_MEMORY.
+    /// handlers. Returns a handle. A claimed PCI device is kept off its line, by bit 10 of its
+    /// Command register, until device() is called. INVALID, NO_MEMORY.
     line: *const fn (line: u32, hook: *const Hook, context: ?*anyopaque) callconv(.C) i32,
     /// The same for message `index` of a claimed device: MSI-X or MSI if it has them, else its
     /// line. UNSUPPORTED: more messages than it has. INVALID: not claimed.

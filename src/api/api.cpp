@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "api/api.h"
 #include <algorithm>
-#include "api/call.h"
 
 namespace api {
 
@@ -39,20 +38,3 @@ void clean_up()
 }
 
 }  // namespace api
-
-BlockDevice* block_device(int number)
-{
-    if (number < 0) return nullptr;
-    BlockDevice* device = first_block_device();
-    while (device && number--) device = device->next;
-    return device;
-}
-
-int number_of(const BlockDevice* wanted)
-{
-    int number = 0;
-    for (BlockDevice* device = first_block_device(); device; device = device->next, ++number) {
-        if (device == wanted) return number;
-    }
-    return -1;
-}

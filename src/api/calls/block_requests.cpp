@@ -83,7 +83,7 @@ int api_block_wait(vesper_block_request* payload, uint64_t us)
 {
     UnderWay* place = place_of(payload);
     if (!place) return payload->result == VESPER_BUSY ? VESPER_INVALID : payload->result;
-    (void)place->device->wait(place->request, {us});
+    (void)place->device->wait(place->request, {duration_us(us)});
     if (!place->request.done) return VESPER_TIMED_OUT;
     settle(*place);
     return payload->result;

@@ -6,21 +6,7 @@
 
 namespace {
 
-InputDevice* input_device(int number)
-{
-    InputDevice* device = number < 0 ? nullptr : first_input_device();
-    while (device && number--) device = device->next;
-    return device;
-}
-
-int number_of(const InputDevice* wanted)
-{
-    int number = 0;
-    for (InputDevice* device = first_input_device(); device; device = device->next, ++number) {
-        if (device == wanted) return number;
-    }
-    return -1;
-}
+int number_of(const InputDevice* device) { return number_among(first_input_device(), device); }
 
 uint32_t kind_of(const InputDevice& device)
 {
@@ -36,7 +22,7 @@ uint32_t kind_of(const InputDevice& device)
 
 int api_input_info(int number, vesper_input_info* info)
 {
-    InputDevice* device = input_device(number);
+    InputDevice* device = numbered(first_input_device(), number);
     if (!device) return VESPER_NOT_FOUND;
     info->kind = kind_of(*device);
     copy_text(info->name, device->name);

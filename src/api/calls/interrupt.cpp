@@ -191,13 +191,12 @@ int api_interrupt_device(int number, uint32_t index, vesper_hook function, void*
 int api_interrupt_timer(uint64_t first, uint64_t period, vesper_hook function, void* context)
 {
     if (period && period < finest_us) return VESPER_INVALID;
-    constexpr uint64_t longest_us = 1ull << 62;  // so that no sum runs over
     bool is_first = !any(Hook::Kind::timer);
     Hook* hook = place({.kind = Hook::Kind::timer,
                         .function = function,
                         .context = context,
-                        .due_us = hal::now_us() + std::min(first, longest_us),
-                        .period_us = std::min(period, longest_us)});
+                        .due_us = hal::now_us() + duration_us(first),
+                        .period_us = duration_us(period)});
     if (!hook) return VESPER_NO_MEMORY;
     if (!is_first) return handle_of(hook);
     clock::tick_every_ms(true);

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The time since boot, and of day.
 #include "hal/time.h"
+#include "api/call.h"
 #include "debug/request.h"
 
 static constexpr uint64_t tick_us = 10'100;  // a halt lasts no longer
-#include "api/call.h"
-#include "hal/classes.h"
 
 uint64_t api_time_ticks() { return hal::now_us(); }
 
 int api_time_sleep(uint64_t us)
 {
-    uint64_t now = hal::now_us();
-    return api_time_sleep_until(us > ~0ull - now ? ~0ull : now + us);
+    return api_time_sleep_until(hal::now_us() + duration_us(us));
 }
 
 int api_time_date(vesper_date* date)

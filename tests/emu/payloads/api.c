@@ -375,6 +375,9 @@ static void check_block(void)
         good &= v->block->read(numbers[i], 0, 1, big) == VESPER_NOT_FOUND;
     }
     check("no such device", good);
+    struct vesper_block_request request = {0, 1, VESPER_READ, big, disk, 0, 0, 0};
+    good = v->block->submit(&request) == 0 && v->block->wait(&request, ~0ull) == 0;
+    check("a wait for ever is no short one", good && request.result == 0);
     v->block->info(disk, &info);
     check("blocks that are not there",
           v->block->read(disk, info.blocks, 1, big) == VESPER_INVALID &&
