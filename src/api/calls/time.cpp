@@ -8,10 +8,7 @@ static constexpr uint64_t tick_us = 10'100;  // a halt lasts no longer
 
 uint64_t api_time_ticks() { return hal::now_us(); }
 
-int api_time_sleep(uint64_t us)
-{
-    return api_time_sleep_until(hal::now_us() + duration_us(us));
-}
+int api_time_sleep(uint64_t us) { return api_time_sleep_until(hal::now_us() + duration_us(us)); }
 
 int api_time_date(vesper_date* date)
 {
