@@ -131,10 +131,13 @@ static void draw_services(uint32_t row)
                     {"power", 1},
                     {"debug", 1}};
     for (int there = 1; there >= 0; --there) {
-        draw_label(row + 1 - (uint32_t)there, there ? "Services" : "No device");
-        kernel->console->color(there ? value : dim);
+        uint32_t names = 0;
+        draw_label(row++, there ? "Services" : "No device");
         for (uint32_t i = 0; i < sizeof services / sizeof *services; ++i) {
-            if (services[i].there == there) print("%s ", services[i].name);
+            if (services[i].there != there) continue;
+            if (names++ == 8) at(18, row++, value);
+            kernel->console->color(there ? value : dim);
+            print("%s ", services[i].name);
         }
     }
 }

@@ -187,6 +187,9 @@ def test_the_demonstration_draws_all_and_switches_off(boot):
 def test_the_demonstration_shows_pages_and_names_keys(boot):
     machine = boot(SAMPLES / "demo.c", qemu_options=CLOCK)
     machine.see("Type a key")
+    lines = machine.text_screen()
+    assert " " * 18 + "random power debug" in lines
+    assert "    No device     display net audio" in lines
     machine.see("2031-05-17 2[12]:[0-5][0-9]:[0-5][0-9]")
     machine.keys("f2")
     machine.see("Physical addresses")
