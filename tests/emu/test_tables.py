@@ -371,6 +371,17 @@ def test_the_clock_is_set_and_goes_on(boot):
     returns(machine)
 
 
+# ---- what no sample has ----
+
+def test_the_other_calls_and_the_monitor_that_a_payload_opens(boot):
+    machine = boot(PAYLOADS / "others.c")
+    assert checks(machine) == 16
+    machine.see(r"\*\*\* stopped at 0x\w+ \(/kexec \+ .*" + PROMPT.decode())
+    machine.type("go\n")
+    machine.see("went on with 0")
+    returns(machine, 7)
+
+
 # ---- what no kernel has yet ----
 
 def test_calls_for_devices_that_are_not_there(boot):

@@ -9,8 +9,7 @@ int api_power_off() { return code(power::off()); }
 
 int api_power_idle()
 {
-    hal::InterruptsOff interrupts;
-    interrupts.halt();
+    hal::idle();
     return 0;
 }
 

@@ -30,8 +30,7 @@ int api_time_sleep_until(uint64_t end)
             hal::sleep({end - now});
             return 0;
         }
-        hal::InterruptsOff interrupts;
-        interrupts.halt();
+        hal::idle();
     }
 }
 
