@@ -61,7 +61,7 @@ FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
     "clang", "nasm", "python3-pytest", "gdb", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
     "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "vgabios", "seabios",
-    "nodejs", "npm", "rustc", "rust-src")
+    "nodejs", "npm", "rustc", "rust-src", "dpkg-dev")
 
 
 def present(package: str) -> bool:
