@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME",
 # "format NAME", in probe order, and "api NAME". Sets config_sources, config_calls and config_tools,
-# and writes config.cpp: the tables of what is linked.
+# and writes config.cpp: the tables of what is linked. A file system is a file or a folder of src/fs.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
@@ -39,12 +39,20 @@ function(read_config file)
       set(type kexec::Format)
     else()
       set(source ${CMAKE_SOURCE_DIR}/src/fs/${name}.cpp)
+      if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/src/fs/${name})  # a large one is a folder
+        file(GLOB source CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/fs/${name}/*.cpp)
+      endif()
       set(type FileSystemDriver)
     endif()
     list(LENGTH source count)
-    if(NOT count EQUAL 1 OR NOT EXISTS ${source})
+    if(count EQUAL 0 OR (count GREATER 1 AND NOT kind STREQUAL fs))
       message(FATAL_ERROR "${file}: '${line}': there is no such source file in src/")
     endif()
+    foreach(one ${source})
+      if(NOT EXISTS ${one})
+        message(FATAL_ERROR "${file}: '${line}': there is no such source file in src/")
+      endif()
+    endforeach()
     list(APPEND found ${source})
     if(kind STREQUAL api)
       list(APPEND calls ${source})

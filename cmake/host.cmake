@@ -5,10 +5,10 @@ include(cmake/config.cmake)
 read_config(${CMAKE_SOURCE_DIR}/tests/host/config)
 
 # All that does not touch the machine itself.
-file(GLOB sources CONFIGURE_DEPENDS src/lib/*.cpp src/block/*.cpp src/fs/*.cpp src/drivers/*/*.cpp
-  src/boot/*.cpp src/console/*.cpp src/bus/*.cpp src/format/*.cpp src/hal/trace.cpp
-  src/debug/decode.cpp src/debug/gdb_stub.cpp src/debug/record.cpp src/debug/symbol_table.cpp
-  src/debug/transfer.cpp
+file(GLOB sources CONFIGURE_DEPENDS src/lib/*.cpp src/block/*.cpp src/fs/*.cpp
+  src/fs/*/*.cpp src/drivers/*/*.cpp src/boot/*.cpp src/console/*.cpp
+  src/bus/*.cpp src/format/*.cpp src/hal/trace.cpp src/debug/decode.cpp src/debug/gdb_stub.cpp
+  src/debug/record.cpp src/debug/symbol_table.cpp src/debug/transfer.cpp
   tests/host/fakes/*.cpp)
 set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined
   -fno-omit-frame-pointer -g -O1)

@@ -71,6 +71,12 @@ Result<void> connect(Device& device, unsigned index, hal::InterruptHandler handl
     return {};
 }
 
+Result<void> connect_best(Device& device, hal::InterruptHandler handler, void* context)
+{
+    if (connect(device, 0, handler, context)) return {};
+    return device.on_interrupt(handler, context);
+}
+
 void disable(Device& device)
 {
     if (!device.is_pci()) return;
