@@ -114,7 +114,7 @@ void BlockCache::remove(Line& line)
 
 void BlockCache::release(Line& line)
 {
-    drop_edges(line);
+    if (config_can_write) drop_edges(line);
     line.~Line();
     delete[] reinterpret_cast<std::byte*>(&line);
 }
@@ -323,7 +323,7 @@ void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count,
     for (uint8_t bit = 1; copy < end; copy += block_bytes, ++index, bit <<= 1) {
         if (index >= count) continue;
         std::byte* block = data + static_cast<size_t>(index) * block_bytes;
-        if (!written) {
+        if (config_can_write && !written) {
             if (line.dirty & bit) memcpy(block, copy, block_bytes);
         } else if (data) {
             memcpy(copy, block, block_bytes);
@@ -336,7 +336,7 @@ void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count,
 
 void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* data)
 {
-    if (own_ || (!written && dirty_count_ == 0)) return;
+    if (own_ || (!written && !(config_can_write && dirty_count_))) return;
     uint64_t start = device_.whole ? device_.first_block : 0;
     uint64_t end = first + count;
     if (end <= start) return;
@@ -358,6 +358,7 @@ void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* 
 
 void BlockCache::clean(Line& line)
 {
+    if (!config_can_write) return;  // it is
     drop_edges(line);
     line.barrier = 0;
     if (!line.dirty) return;
