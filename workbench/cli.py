@@ -59,9 +59,10 @@ HELP = """\
   build [--config NAME] [--clang]
       Builds build/NAME/vesper, by default GENERIC; with clang: build/NAME-clang/vesper.
 
-  test [--quick] [--only check|host|fuzz|emu] [FILTER]
+  test [--quick | --long] [--only check|host|fuzz|emu] [FILTER]
       Runs all tests, or those whose names contain FILTER. --quick: fuzzers run over their corpus
-      only, and the emulator tests without those marked slow. The last line is `N passed, N failed`.
+      only, and the emulator tests without those marked slow. --long, many hours: 10,000 power cuts
+      on each file system, half an hour for each fuzzer. The last line is `N passed, N failed`.
 
   bindings [--check]        makes sdk/vesper.* and docs/api.md from include/vesper.h; --check: says
                             which are not as that has it
@@ -116,7 +117,9 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--clang", action="store_true")
 
     test = command("test")
-    test.add_argument("--quick", action="store_true")
+    effort = test.add_mutually_exclusive_group()
+    effort.add_argument("--quick", action="store_true")
+    effort.add_argument("--long", action="store_true")
     test.add_argument("--only", choices=("check", "host", "fuzz", "emu"))
     test.add_argument("filter", nargs="?", default="")
 
