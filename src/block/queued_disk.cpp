@@ -159,6 +159,7 @@ Result<void> CommandQueue::bounce(DiskCommand& command)
     command.address = bounce_memory_.address;
     size_t bytes = size_t{command.count} * command.disk->block_bytes;
     if (command.operation == Operation::write) memcpy(bounce_memory_.data, command.data, bytes);
+    bytes_bounced += bytes;
     return {};
 }
 

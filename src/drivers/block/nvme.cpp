@@ -6,8 +6,7 @@
 // What all disks with many commands have in common is in block/queued_disk.h.
 // Supports: all active namespaces, blocks of 512 ... 4096 bytes, flush, deallocate or else write
 // zeroes, interrupts by message or line. Not: metadata, SGLs, several controllers of a subsystem.
-// Spec: NVM Express 1.4, section numbers below.  Tested on: QEMU 7.2 nvme; the fake device of
-// tests/host/fakes/nvme.h.
+// Spec: NVM Express 1.4, section numbers below.  Tested on: QEMU 7.2 nvme; tests/host/fakes/nvme.h.
 #include <algorithm>
 #include <cstring>
 #include "block/queued_disk.h"
@@ -57,17 +56,11 @@ constexpr uint32_t doorbells = 0x1000;
 
 // ---- commands, and what they return
 
-namespace admin_opcode {
-constexpr uint8_t create_submission_queue = 0x01, create_completion_queue = 0x05, identify = 0x06,
-                  set_features = 0x09;
-}
-namespace opcode {
-constexpr uint8_t flush = 0x00, write = 0x01, read = 0x02, write_zeroes = 0x08,
-                  dataset_management = 0x09;
-}
+constexpr uint8_t create_submission_queue = 1, create_completion_queue = 5, identify = 6,
+                  set_features = 9;
+enum Opcode : uint8_t { flush = 0, write = 1, read = 2, write_zeroes = 8, manage_dataset = 9 };
 struct Submission {  // 4.2
-    uint32_t opcode_and_id = 0;
-    uint32_t nsid = 0;
+    uint32_t opcode_and_id = 0, nsid = 0;
     uint32_t reserved[2] = {}, metadata[2] = {};
     uint32_t prp1 = 0, prp1_high = 0, prp2 = 0, prp2_high = 0;
     uint32_t dword10 = 0, dword11 = 0, dword12 = 0, dword13 = 0, dword14 = 0, dword15 = 0;
@@ -80,9 +73,8 @@ struct Completion {  // 4.6
 static_assert(sizeof(Submission) == 64 && sizeof(Completion) == 16);
 
 enum Structure : uint32_t { of_namespace = 0, of_controller = 1, active_namespaces = 2 };  // 5.15
-constexpr uint32_t number_of_queues = 7;                                                   // 5.21.1
-constexpr uint32_t contiguous = 1, interrupts_enabled = 2;            // 5.3, 5.4
-constexpr uint32_t deallocate = 1 << 2, deallocate_zeroed = 1 << 25;  // 6.7, 6.17
+constexpr uint32_t number_of_queues = 7, contiguous = 1, interrupts_enabled = 2;  // 5.21.1, 5.3
+constexpr uint32_t deallocate = 1 << 2, deallocate_zeroed = 1 << 25;              // 6.7, 6.17
 
 constexpr uint32_t page = 4096, prp_bytes = 8;
 constexpr uint32_t admin_entries = 8, io_entries = 64;
@@ -128,8 +120,7 @@ public:
         registers.base += stride;
         head_bell_ = Registers(registers);
         std::fill_n(completions_.data, completions_.bytes, std::byte{0});
-        tail_ = head_ = 0;
-        phase_ = 1;
+        tail_ = head_ = 0, phase_ = 1;
     }
     uint32_t entries() const { return entries_; }
     uint32_t submissions() const { return submissions_.address; }
@@ -141,11 +132,7 @@ public:
         reinterpret_cast<Submission*>(submissions_.data)[tail_] = command;
         if (++tail_ == entries_) tail_ = 0;
     }
-    void ring() const
-    {
-        __atomic_thread_fence(__ATOMIC_RELEASE);  // first what has been added, then this
-        tail_bell_.write<Doorbell>(tail_);
-    }
+    void ring() const { tail_bell_.write<Doorbell>(tail_); }
 
     // The next completion, if there is one; release() gives the places of those back.
     bool take(Completion& completion)
@@ -231,8 +218,6 @@ public:
 private:
     using Operation = DiskCommand::Operation;
 
-    // ---- setting up
-
     static void on_message(void*) {}  // it has ended the rest: look() finds what there is
 
     // The line is asserted until the places of the completions have been given back.
@@ -260,11 +245,10 @@ private:
                        Csts::Ready::in(status) == ready;
             },
             ready_limit_);
-        if (status == Csts::gone || device_.pci().vendor() == 0xffff)
-            return fail(Error::gone, "{}: it is gone", device_.name());
-        if (waited && Csts::Ready::in(status) == ready) return {};
-        return fail(waited ? Error::device : Error::timed_out, "{}: it does not {} (CSTS {08x})",
-                    device_.name(), ready ? "start" : "stop", status);
+        if (waited && status != Csts::gone && Csts::Ready::in(status) == ready) return {};
+        auto why = status == Csts::gone ? Error::gone : waited ? Error::device : Error::timed_out;
+        return fail(why, "{}: it does not {} (CSTS {08x})", device_.name(),
+                    ready ? "start" : "stop", status);
     }
 
     // 7.3.2: from then on no memory is the device's.
@@ -295,15 +279,14 @@ private:
                     Cc::Enable::of(1));  // sizes as powers of two
         TRY(wait_ready(true));
 
-        uint32_t size = (io_.entries() - 1) << 16 | 1;  // and the queue's number
-        TRY(admin({.dword10 = number_of_queues},
-                  admin_opcode::set_features));  // one of each: 5.21.1.7
+        uint32_t size = (io_.entries() - 1) << 16 | 1;            // and the queue's number
+        TRY(admin({.dword10 = number_of_queues}, set_features));  // one of each: 5.21.1.7
         TRY(admin({.prp1 = io_.completions(),
                    .dword10 = size,
                    .dword11 = contiguous | (has_interrupt_ ? interrupts_enabled : 0)},
-                  admin_opcode::create_completion_queue));
+                  create_completion_queue));
         return admin({.prp1 = io_.submissions(), .dword10 = size, .dword11 = 1 << 16 | contiguous},
-                     admin_opcode::create_submission_queue);
+                     create_submission_queue);
     }
 
     // One at a time. Errors: device (it fails), and timed_out, gone: it has been disabled then.
@@ -336,8 +319,7 @@ private:
     Result<void> read_structure(Structure structure, uint32_t nsid)
     {
         memset(buffer_.data, 0, page);
-        return admin({.nsid = nsid, .prp1 = buffer_.address, .dword10 = structure},
-                     admin_opcode::identify);
+        return admin({.nsid = nsid, .prp1 = buffer_.address, .dword10 = structure}, identify);
     }
     const std::byte* field(unsigned offset) const { return buffer_.data + offset; }
 
@@ -371,8 +353,7 @@ private:
         uint32_t metadata = le16(field(128 + format * 4));
         auto shift = std::to_integer<unsigned>(*field(130 + format * 4));
         Text<24> locator;
-        locator.print("nsid {}", nsid);
-        Device* node = TRY(device_.add_child("ld", locator));
+        Device* node = TRY(device_.add_child("ld", locator.print("nsid {}", nsid)));
         if (metadata || shift < smallest || shift > largest || blocks > ~0ull >> shift) {
             node->describe("{} blocks of 2^{} bytes and {} of metadata: unsupported", blocks, shift,
                            metadata);
@@ -396,8 +377,7 @@ private:
 
     Result<void> start(DiskCommand& command) override
     {
-        static constexpr uint8_t opcodes[] = {opcode::read, opcode::write, opcode::flush,
-                                              opcode::dataset_management};
+        static constexpr uint8_t opcodes[] = {read, write, flush, manage_dataset};
         Submission submission;
         submission.opcode_and_id =
             opcodes[static_cast<unsigned>(command.operation)] | uint32_t{command.number} << 16;
@@ -436,7 +416,7 @@ private:
     void describe_discard(const DiskCommand& command, Submission& submission) const
     {
         if (!deallocates_) {
-            submission.opcode_and_id = opcode::write_zeroes | uint32_t{command.number} << 16;
+            submission.opcode_and_id = write_zeroes | uint32_t{command.number} << 16;
             submission.dword12 |= deallocate_zeroed;
             return;
         }
@@ -458,14 +438,14 @@ private:
         while (io_.take(completion)) {
             any = true;
             DiskCommand* command = under_way(completion.id);
-            if (!command) {
+            if (command && completion.status >> 1 == 0) {
+                complete(*command, {});
+            } else if (command) {
+                complete(*command, Error::device, status_text(completion.status));
+            } else {
+                fault();
                 log("{}: a completion for command {}, which there is not", device_.name(),
                     completion.id);
-                fault();
-            } else if (completion.status >> 1 == 0) {
-                complete(*command, {});
-            } else {
-                complete(*command, Error::device, status_text(completion.status));
             }
         }
         if (any) io_.release();
