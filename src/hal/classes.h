@@ -27,6 +27,8 @@ struct BlockRequest {
     // The device's, until done.
     uint64_t position = 0;  // `first` of the whole disk
     BlockRequest* next = nullptr;
+    BlockDevice* device = nullptr;  // that has it, and how far it is: see block/queued_disk.h
+    uint32_t started = 0, under_way = 0;
 };
 
 // Who keeps copies of a disk's blocks, as the block cache does. Numbers are those of the whole

@@ -213,14 +213,14 @@ private:
 
     Result<void> start()
     {
-        TRY(transport_.start(feature_hotplug));
+        TRY(transport_.start(feature_hotplug | virtio::event_index));
         TRY(transport_.set_up(control_, control_queue, event_buffers));
         TRY(transport_.set_up(events_, event_queue, event_buffers));
         TRY(transport_.set_up(requests_, request_queue, most_commands * pieces * 4 / 3));
         transport_.run();
         for (unsigned buffer = 0; buffer < std::min(event_buffers, events_.size()); ++buffer)
             offer(buffer);
-        events_.notify();
+        events_.ring();
         return {};
     }
 
@@ -275,7 +275,7 @@ private:
         slot.end_us = now_us() + command.limit.us;
         bounce_taken_ |= slot.bounced;
         free_ &= ~(1u << number);
-        requests_.notify();
+        requests_.ring();
         return {};
     }
 
@@ -359,7 +359,7 @@ private:
             if (buffer == event_buffers) continue;
             if (used.bytes >= sizeof(Event)) happened(event(buffer));
             offer(buffer);
-            events_.notify();
+            events_.ring();
         }
     }
 
