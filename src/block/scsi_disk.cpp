@@ -42,7 +42,7 @@ public:
     Unit unit;
 
     Result<void> open(const char* called);
-    Result<void> look() override;
+    Result<void> look_for_medium() override;
     Result<void> eject() override { return move_medium(false); }
     Result<void> load() override { return move_medium(true); }
     Text<96> abilities() const;
@@ -102,7 +102,7 @@ Result<void> Disk::open(const char* called)
     read_only = unit.type == Unit::cd;
     block_bytes = unit.type == Unit::cd ? 2048 : 512;
     rotational = true;
-    auto looked = removable ? look() : measure();
+    auto looked = removable ? look_for_medium() : measure();
     if (!looked && !(removable && looked.error() == Error::not_found)) {
         hal::log("{}: {}", called, unit.why.view());
         return looked;
@@ -118,7 +118,7 @@ Result<void> Disk::open(const char* called)
 }
 
 // Attentions that wait, as after power-on, are taken before anything is relied on.
-Result<void> Disk::look()
+Result<void> Disk::look_for_medium()
 {
     if (!removable && !unit.capacity_changed) return {};
     Command command(test_unit_ready, 6);
@@ -184,7 +184,7 @@ Result<void> Disk::move_medium(bool in)
     Command command = Unit::start_command(in, true);
     auto done = unit.perform(command);
     if (!done) return hal::fail(done.error(), "{}: {}", name.view(), unit.why.view());
-    if (in) return look();
+    if (in) return look_for_medium();
     no_medium();
     return {};
 }
@@ -300,7 +300,7 @@ Result<void> Disk::failed(const Work& work, Error error)
         if (!unit.medium_changed)
             no_medium();
         else
-            (void)look();
+            (void)look_for_medium();
     }
     return error;
 }

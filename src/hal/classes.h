@@ -73,7 +73,7 @@ public:
     // Where the medium can be removed: looks which one is in the device; `blocks` follows. What is
     // beyond the end of the last one looked at does that too. A transfer that meets another medium
     // than that fails with not_found. Errors: not_found (there is none), and those of read().
-    virtual Result<void> look() { return {}; }
+    virtual Result<void> look_for_medium() { return {}; }
     virtual Result<void> eject() { return Error::unsupported; }
     virtual Result<void> load() { return Error::unsupported; }
 

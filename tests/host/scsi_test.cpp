@@ -461,7 +461,7 @@ TEST_F(Scsi, ACdMayBeInsertedLater)
     EXPECT_TRUE(machine.logged("cd0 at mainbus0 target 0 lun 0: <FAKE CD-ROM>, CD/DVD, no medium"));
     EXPECT_EQ(drive.blocks, 0u);
     EXPECT_EQ(read(drive, 0, 1).error(), Error::not_found);
-    EXPECT_EQ(drive.look().error(), Error::not_found);
+    EXPECT_EQ(drive.look_for_medium().error(), Error::not_found);
     unit.insert(500);
     unit.becomes_ready = 20;
     EXPECT_TRUE(read(drive, 0, 1));
@@ -485,7 +485,7 @@ TEST_F(Scsi, AChangedCdFailsTheReadThatMeetsIt)
     EXPECT_EQ(read(drive, 200, 1).error(), Error::invalid);
     medium = drive.medium;
     unit.insert(400);
-    EXPECT_TRUE(drive.look());  // who looks is told by the size, and may read
+    EXPECT_TRUE(drive.look_for_medium());  // who looks is told by the size, and may read
     EXPECT_EQ(drive.blocks, 400u);
     EXPECT_NE(drive.medium, medium);
     EXPECT_TRUE(read(drive, 399, 1));
@@ -549,7 +549,7 @@ TEST_F(Scsi, AFixedDiskMayGrow)
     unit.blocks = 200'000;
     unit.attentions = {{6, 0x2a, 9}};
     EXPECT_TRUE(read(disk, 0, 1));
-    EXPECT_TRUE(disk.look());
+    EXPECT_TRUE(disk.look_for_medium());
     EXPECT_EQ(disk.blocks, 200'000u);
     EXPECT_TRUE(read(disk, 199'999, 1));
     EXPECT_FALSE(disk.eject());

@@ -7,6 +7,7 @@
 //   device.plug_in({.legacy = true, .modern = true});
 #pragma once
 #include <gtest/gtest.h>
+#include <deque>
 #include "fakes/machine.h"
 #include "lib/bytes.h"
 
@@ -39,6 +40,9 @@ public:
 
     // ---- what it is
     std::function<uint32_t(std::vector<Part>&)> serve;
+    unsigned serving = 0;  // the queue whose chain serve() is given
+    int event_queue = -1;  // its chains wait for events
+    std::deque<std::vector<uint8_t>> events;
     uint64_t features = 1ull << 32 | 1ull << 28;
     std::vector<Queue> queues{1};
     std::vector<uint8_t> configuration = {1, 2, 3, 4};
@@ -113,14 +117,19 @@ public:
     {
         if (status == 0) return;
         for (Queue& queue : queues) {
-            if (queue.notified && !gone && !never_answers) work(queue);
+            serving = unsigned(&queue - queues.data());
+            bool news = is_event_queue() ? queue.enabled && !events.empty() : queue.notified;
+            if (news && !gone && !never_answers) work(queue);
         }
     }
 
 private:
     uint16_t transitional() const
     {
-        return uint16_t(type == 4 ? 0x1005 : type == 9 ? 0x1009 : 0xfff + type);
+        return uint16_t(type == 4   ? 0x1005
+                        : type == 9 ? 0x1009
+                        : type == 8 ? 0x1004
+                                    : 0xfff + type);
     }
     void add_capability(unsigned at, unsigned next, uint8_t kind, uint8_t bar, uint32_t offset,
                         uint32_t bytes)
@@ -130,6 +139,17 @@ private:
     }
 
     // ---- queues
+    bool is_event_queue() const { return int(serving) == event_queue; }
+    uint32_t answer(std::vector<Part>& parts)
+    {
+        if (!is_event_queue()) return serve(parts);
+        auto event = events.front();
+        events.pop_front();
+        EXPECT_TRUE(parts.size() == 1 && parts[0].writable);
+        auto bytes = uint32_t(std::min<size_t>(event.size(), parts[0].bytes));
+        memcpy(parts[0].data, event.data(), bytes);
+        return bytes;
+    }
     template <class T> T* at(uint64_t address, size_t count = 1)
     {
         auto* data = machine.at(uint32_t(address), count * sizeof(T));
@@ -162,9 +182,10 @@ private:
         uint16_t before = le16(used + 2);
         for (; uint16_t(available[1] - queue.taken) > holds; ++queue.taken) {
             if (needs_reset) return void(status |= 0x40);
+            if (is_event_queue() && events.empty()) break;
             uint32_t head = available[2 + queue.taken % queue.size];
             auto parts = parts_of(queue, uint16_t(head));
-            uint32_t entry[] = {head, serve(parts) + uint32_t(extra_length)};
+            uint32_t entry[] = {head, answer(parts) + uint32_t(extra_length)};
             if (bad_id >= 0) entry[0] = uint32_t(bad_id);
             uint16_t index = le16(used + 2);
             memcpy(used + 4 + index % queue.size * 8u, entry, 8);
