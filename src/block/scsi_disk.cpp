@@ -65,6 +65,7 @@ private:
     void advance() override;
     void abandon() override;
 
+    Result<void> look();
     Result<void> measure();
     void measure_abilities();
     void no_medium();
@@ -102,11 +103,8 @@ Result<void> Disk::open(const char* called)
     read_only = unit.type == Unit::cd;
     block_bytes = unit.type == Unit::cd ? 2048 : 512;
     rotational = true;
-    auto looked = removable ? look_for_medium() : measure();
-    if (!looked && !(removable && looked.error() == Error::not_found)) {
-        hal::log("{}: {}", called, unit.why.view());
-        return looked;
-    }
+    auto looked = look_for_medium();
+    if (!looked && !removable) return looked;  // else it may get a better medium
     if (!removable && unit.transport.depth > 1) {
         unsigned count = std::min(unit.transport.depth, most_at_once);
         places_ = new (std::nothrow) Work[count];
@@ -117,10 +115,17 @@ Result<void> Disk::open(const char* called)
     return {};
 }
 
-// Attentions that wait, as after power-on, are taken before anything is relied on.
 Result<void> Disk::look_for_medium()
 {
-    if (!removable && !unit.capacity_changed) return {};
+    if (!removable && blocks && !unit.capacity_changed) return {};
+    auto looked = look();
+    if (looked || looked.error() == Error::not_found) return looked;
+    return hal::fail(looked.error(), "{}: {}", unit.transport.name, unit.why.view());
+}
+
+// Attentions that wait, as after power-on, are taken before anything is relied on.
+Result<void> Disk::look()
+{
     Command command(test_unit_ready, 6);
     auto ready = unit.perform(command);
     if (ready.error() == Error::not_found) no_medium();
@@ -139,10 +144,6 @@ void Disk::no_medium()
 
 Result<void> Disk::measure()
 {
-    if (!removable) {
-        Command command(test_unit_ready, 6);
-        TRY(unit.perform(command));
-    }
     unit.medium_changed = unit.capacity_changed = false;
     auto read = unit.read_capacity();
     if (read.error() == Error::not_found) no_medium();

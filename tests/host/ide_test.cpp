@@ -827,14 +827,24 @@ TEST_F(IdeCd, SharesItsChannelWithADisk)
     EXPECT_GE(primary.resets, 1u);
 }
 
-TEST_F(IdeCd, ADriveThatCannotSayWhatItIsIsLeftOut)
+TEST_F(IdeCd, ADriveMayGetABetterMedium)
 {
-    drive->unit.fails[0x00] = {4, 0x44};
+    drive->unit.fails[0x25] = {5, 0x64};
+    auto& cd = attach_dma();
+    EXPECT_TRUE(machine.logged("cd0: illegal request, no data track (5/64/00)"));
+    EXPECT_EQ(read_cd(cd, 0, 1).error(), Error::device);
+    drive->unit.fails.clear();
+    EXPECT_TRUE(read_cd(cd, 0, 1));
+}
+
+TEST_F(IdeCd, ADriveThatDoesNotSayWhatItIsIsLeftOut)
+{
+    drive->unit.answers[0x12] = {5, 0x80};
     plug_pci();
     EXPECT_TRUE(machine.attach(ide));
     EXPECT_TRUE(find_block_device("wd0"));
     EXPECT_EQ(find_block_device("cd0"), nullptr);
-    EXPECT_TRUE(machine.logged("cd0: hardware error (4/44/00)"));
+    EXPECT_TRUE(machine.logged("ata0 drive 1: an INQUIRY of 2 bytes"));
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ using namespace hal;
 using scsi::Command;
 
 namespace configuration {  // 5.6.4
-struct SegMax : Register<SegMax, 0x04> {};
 struct MaxSectors : Register<MaxSectors, 0x08> {};
 struct CmdPerLun : Register<CmdPerLun, 0x0c> {};
 struct MaxTarget : Register<MaxTarget, 0x1e, uint16_t> {};
@@ -57,8 +56,7 @@ struct Exchange {
     alignas(4) Response response;
 };
 constexpr unsigned most_commands = 32, event_buffers = 8, pieces = 3;
-constexpr uint32_t bounce_bytes = 4096;  // the largest block
-constexpr uint32_t most_bytes = 16 << 20;
+constexpr uint32_t most_bytes = 16 << 20, bounce_bytes = 4096;  // bounced: the largest block
 constexpr unsigned most_targets = 256, most_units = 64;
 constexpr Duration look_every = 100_ms;  // at the clock and at the device's status
 constexpr Duration queue_limit = 30_s;   // until a command gets its turn
@@ -68,10 +66,8 @@ class Controller;
 // The way to one unit.
 class Path final : public scsi::Transport {
 public:
-    Path(Controller& controller, unsigned target, unsigned lun)
-        : target(static_cast<uint8_t>(target)),
-          lun(static_cast<uint16_t>(lun)),
-          controller_(controller)
+    Path(Controller& controller, unsigned target_number, unsigned unit_number)
+        : target(target_number), lun(unit_number), controller_(controller)
     {
     }
     Result<void> execute(Command& command) override;
@@ -106,8 +102,7 @@ public:
             return command;
         }
     };
-    uint8_t target;
-    uint16_t lun;
+    unsigned target, lun;
     bool removed = false;
     BlockDevice* disk = nullptr;
     List waiting;  // for their turn
@@ -118,13 +113,17 @@ private:
     List ended_;
 };
 
-// A command that the device has.
-struct Slot {
-    Command* command = nullptr;
-    Path* path = nullptr;
-    uint16_t chain = 0;
-    bool bounced = false;
-    uint64_t end_us = 0;
+struct Probe {  // what asks a target for its units
+    Path path;
+    scsi::Unit unit{path};
+};
+
+struct Slot {  // a command that the device has
+    Command* command;
+    Path* path;
+    uint16_t chain;
+    bool bounced;
+    uint64_t end_us;
 };
 
 class Controller final : public HotPlug {
@@ -224,10 +223,21 @@ private:
         return {};
     }
 
+    // One that does not start is not tried again for each command that waits.
+    Result<void> keep_running()
+    {
+        if (transport_.is_running()) return {};
+        if (now_us() >= start_again_us_) {
+            started_ = start();
+            start_again_us_ = now_us() + look_every.us;
+        }
+        return started_;
+    }
+
     void start_waiting()
     {
         for (Path* path = paths_; path; path = path->next) start_waiting(*path);
-        if (probe_) start_waiting(*probe_);
+        if (probe_) start_waiting(probe_->path);
     }
 
     void start_waiting(Path& path)
@@ -245,7 +255,7 @@ private:
     Result<void> try_to_start(Path& path, Command& command)
     {
         if (gone_) return Error::gone;
-        if (!transport_.is_running()) TRY(start());
+        TRY(keep_running());
         auto number = static_cast<unsigned>(__builtin_ctz(free_));
         Slot& slot = slots_[number];
         auto run = dma_run(command.data, command.bytes);
@@ -260,10 +270,10 @@ private:
         Exchange& memory = exchange(number);
         memset(&memory, 0xff, sizeof memory);  // so a response that is none is seen
         memset(&memory.request, 0, sizeof memory.request);
-        const uint8_t lun[] = {1, path.target, static_cast<uint8_t>(path.lun >> 8 | 0x40),
+        const uint8_t lun[] = {1, static_cast<uint8_t>(path.target),
+                               static_cast<uint8_t>(path.lun >> 8 | 0x40),
                                static_cast<uint8_t>(path.lun)};
         memcpy(memory.request.lun, lun, sizeof lun);
-        memory.request.id = number;
         memcpy(memory.request.cdb, command.cdb, sizeof command.cdb);
         virtio::Piece chain[pieces] = {piece(&memory.request, sizeof(Request), false)};
         unsigned count = 1;
@@ -289,20 +299,20 @@ private:
             bounce_taken_ = false;
             if (!command.write) memcpy(command.data, bounce_.data, command.bytes);
         }
-        switch (said.response) {
-        case was_reset:
-        case is_busy: command.status = scsi::busy; return slot.path->end(command, {}, "");
-        case ok:
-        case overrun: break;
-        case bad_target: return slot.path->end(command, Error::gone, "there is no such target");
-        default: return slot.path->end(command, Error::device, "response {02x}", said.response);
+        if (said.response == was_reset || said.response == is_busy) {
+            command.status = scsi::busy;
+            return slot.path->end(command, {}, "");
         }
+        if (said.response == bad_target)
+            return slot.path->end(command, Error::gone, "there is no such target");
+        if (said.response > overrun)
+            return slot.path->end(command, Error::device, "response {02x}", said.response);
         if (said.residual > command.bytes)
             return slot.path->end(command, Error::device, "{} bytes missing", said.residual);
         command.moved = command.bytes - said.residual;
         command.status = said.status;
-        uint32_t sense = said.sense_bytes;
-        command.sense_bytes = static_cast<uint8_t>(std::min<uint32_t>(sense, sizeof command.sense));
+        uint32_t sense = said.sense_bytes, room = sizeof command.sense;
+        command.sense_bytes = static_cast<uint8_t>(std::min(sense, room));
         memcpy(command.sense, said.sense, command.sense_bytes);
         slot.path->end(command, {}, "");
     }
@@ -331,10 +341,9 @@ private:
         uint64_t now = now_us();
         for (uint32_t busy = busy_slots(); busy; busy &= busy - 1) {
             Slot& slot = slots_[__builtin_ctz(busy)];
-            if (now >= slot.end_us)
-                slot.path->end(*slot.command, Error::timed_out, "no answer");
-            else
-                slot.path->end(*slot.command, error, "{}", why);
+            bool late = now >= slot.end_us;
+            slot.path->end(*slot.command, late ? Error::timed_out : error, "{}",
+                           late ? "no answer" : why);
         }
         free_ = ~0u >> (32 - slots_at_once_);
     }
@@ -398,15 +407,12 @@ private:
     // All units of a target answer for which there are.
     Result<void> scan_target(unsigned target)
     {
-        probe_ = TRY(make<Path>(*this, target, 0u));
-        auto unit = make<scsi::Unit>(*probe_);
+        probe_ = TRY(make<Probe>(Path(*this, target, 0)));
         uint16_t numbers[most_units] = {};
-        auto count = unit ? unit.value()->list_units(numbers) : Result<unsigned>(Error::no_memory);
-        delete unit.value();
+        auto count = probe_->unit.list_units(numbers);
         delete std::exchange(probe_, nullptr);
         if (count.error() == Error::gone) return {};
-        if (count.error() == Error::timed_out || count.error() == Error::no_memory)
-            return count.error();
+        if (count.error() == Error::timed_out) return count.error();
         if (!count) count = 1;  // it knows only one
         for (unsigned i = 0; i < count.value(); ++i) TRY(add_unit(target, numbers[i]));
         return {};
@@ -418,30 +424,30 @@ private:
         auto* path = TRY(make<Path>(*this, target, lun));
         path->depth = depth_;
         path->largest_bytes = largest_bytes_;
-        Path* others = std::exchange(paths_, path);
-        path->next = others;
+        path->next = std::exchange(paths_, path);
         Text<24> locator;
         auto attached = scsi::attach(device, *path, locator.print("target {} lun {}", target, lun));
         if (!attached) {
-            paths_ = others;
+            paths_ = path->next;
             delete path;
             return attached.error() == Error::no_memory ? attached.error() : Result<void>();
         }
         path->disk = attached.value();
-        if (path->disk) path->disk->owner = &device;
+        if (path->disk) path->disk->owner = &device;  // also of one that comes later
         return {};
     }
 
     virtio::Transport transport_;
     virtio::Queue control_, events_, requests_;
     DmaMemory memory_, bounce_;  // memory_: the exchanges, then the events
-    Slot slots_[most_commands];
+    Slot slots_[most_commands] = {};
     unsigned slots_at_once_ = most_commands, depth_ = 1, targets_ = 1;
-    uint32_t free_ = ~0u;  // slots, a bit for each
-    uint32_t largest_bytes_ = 0;
+    uint32_t free_ = ~0u, largest_bytes_ = 0;  // free_: slots, a bit for each
     uint16_t event_chains_[event_buffers] = {};
-    uint64_t look_at_us_ = 0;
-    Path *paths_ = nullptr, *probe_ = nullptr;
+    uint64_t look_at_us_ = 0, start_again_us_ = 0;
+    Result<void> started_;
+    Path* paths_ = nullptr;
+    Probe* probe_ = nullptr;
     bool bounce_taken_ = false, rescan_due_ = false, gone_ = false;
 };
 
@@ -482,12 +488,11 @@ Result<void> attach(Device& device)
 {
     auto* controller = TRY(make<Controller>(device));
     auto opened = controller->open();
-    if (!opened) {
+    if (opened)
+        publish(*controller);
+    else
         delete controller;
-        return opened;
-    }
-    publish(*controller);
-    return {};
+    return opened;
 }
 
 constexpr Match matches[] = {pci(virtio::vendor, 0x1004), pci(virtio::vendor, 0x1048)};
