@@ -6,7 +6,7 @@
 // in time has the device stopped, which ends all of them; the next one starts it anew. Events tell
 // of units that come and go: what has gone fails at once, what has come is attached by look().
 // Supports: legacy, transitional and modern devices, all targets and their LUNs, hot plug.
-// Not: several request queues, protection information.  Spec: VIRTIO 1.2, 5.6.
+// Not: several request queues.  Spec: Virtual I/O Device (VIRTIO) 1.2, 5.6.
 // Tested on: QEMU 7.2 virtio-scsi-pci; the fake device of tests/host/fakes/virtio.h.
 #include <algorithm>
 #include <cstring>
@@ -223,8 +223,7 @@ private:
         return {};
     }
 
-    // One that does not start is not tried again for each command that waits.
-    Result<void> keep_running()
+    Result<void> keep_running()  // tries only now and then
     {
         if (transport_.is_running()) return {};
         if (now_us() >= start_again_us_) {
@@ -311,8 +310,9 @@ private:
             return slot.path->end(command, Error::device, "{} bytes missing", said.residual);
         command.moved = command.bytes - said.residual;
         command.status = said.status;
-        uint32_t sense = said.sense_bytes, room = sizeof command.sense;
-        command.sense_bytes = static_cast<uint8_t>(std::min(sense, room));
+        uint32_t sense = said.sense_bytes;
+        command.sense_bytes = sense < sizeof command.sense ? static_cast<uint8_t>(sense)
+                                                           : uint8_t{sizeof command.sense};
         memcpy(command.sense, said.sense, command.sense_bytes);
         slot.path->end(command, {}, "");
     }
@@ -374,10 +374,9 @@ private:
 
     void happened(const Event& event)
     {
-        if (event.event & events_missed) rescan_due_ = true;
-        if ((event.event & ~events_missed) != transport_reset) return;
-        if (event.reason == rescan) rescan_due_ = true;
-        if (event.reason != removed) return;
+        bool is_reset = (event.event & ~events_missed) == transport_reset;
+        rescan_due_ |= event.event & events_missed || (is_reset && event.reason == rescan);
+        if (!is_reset || event.reason != removed) return;
         Path* path = path_to(event.lun[1], (event.lun[2] << 8 | event.lun[3]) & 0x3fff);
         if (!path) return;
         path->removed = true;
