@@ -32,21 +32,19 @@ struct [[gnu::packed]] Request {  // 5.6.6.1: what the device reads, with a CDB 
     uint8_t task_attribute, priority, crn;
     uint8_t cdb[32];
 };
-static_assert(sizeof(Request) == 51);
 struct [[gnu::packed]] Response {  // and writes
     uint32_t sense_bytes, residual;
     uint16_t status_qualifier;
     uint8_t status, response;
     uint8_t sense[96];
 };
-static_assert(sizeof(Response) == 108);
 enum ResponseCode : uint8_t { ok, overrun, aborted, bad_target, was_reset, is_busy };
 struct [[gnu::packed]] Event {  // 5.6.6.3
     uint32_t event;
     uint8_t lun[8];
     uint32_t reason;
 };
-static_assert(sizeof(Event) == 16);
+static_assert(sizeof(Request) == 51 && sizeof(Response) == 108 && sizeof(Event) == 16);
 constexpr uint32_t events_missed = 1u << 31, transport_reset = 1;
 enum Reason : uint32_t { reset_hard, rescan, removed };
 
