@@ -79,7 +79,8 @@ class Transport {
 public:
     // Has the unit execute the command, waits until it is done, and returns its result. After a
     // failure the data are the caller's again, and the next command finds the way to the unit in
-    // order, if that can be. Errors: device (`why` says what), timed_out, gone.
+    // order, if that can be. Errors: device (`why` says what), timed_out, gone, interrupted (it was
+    // stopped for the sake of others).
     virtual Result<void> execute(Command& command) = 0;
 
     // Several commands at once, beside those that execute() waits for; used where depth > 1.

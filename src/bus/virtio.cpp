@@ -139,7 +139,7 @@ Result<uint16_t> Queue::add(std::span<const Piece> pieces)
         descriptors[here] = {piece.address, 0, piece.bytes, static_cast<uint16_t>(flags),
                              last ? uint16_t{0} : next};
         trace_dma(owner_, "descriptor", piece.address, piece.bytes);
-        if (piece.device_writes) chains_[head].writable += piece.bytes;
+        if (piece.device_writes || counts_all) chains_[head].writable += piece.bytes;
         first_free_ = next;
     }
     free_ = static_cast<uint16_t>(free_ - pieces.size());

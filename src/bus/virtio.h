@@ -55,6 +55,10 @@ public:
     // says cannot be; only stop() and a new start help).
     Result<bool> take(Used& used);
 
+    // A length in the used ring is of all memory of its chain: QEMU's SCSI hosts count what they
+    // have read too.
+    bool counts_all = false;
+
     unsigned size() const { return size_; }  // descriptors
     unsigned free() const { return free_; }  // of these
 

@@ -75,7 +75,7 @@ struct Vioscsi : testing::TestWithParam<FakeVirtio::Interfaces> {
         memcpy(response, &sense, 4), memcpy(response + 4, &residual, 4);
         response[10] = answer.status;
         std::copy(answer.sense.begin(), answer.sense.end(), response + 12);
-        return 108 + uint32_t(done);
+        return 108 + moved;  // as QEMU does, of either direction
     }
     void answer_luns(std::map<unsigned, FakeScsiUnit>& luns, std::vector<FakeVirtio::Part>& parts,
                      size_t at)

@@ -134,6 +134,7 @@ public:
         memory_ = TRY(allocate_dma(most_commands * sizeof(Exchange) + event_buffers * sizeof(Event),
                                    alignof(uint64_t)));
         bounce_ = TRY(allocate_dma(bounce_bytes, bounce_bytes));
+        requests_.counts_all = true;
         TRY(transport_.open());
         TRY(start());
         const Registers& about = transport_.configuration();
@@ -169,7 +170,7 @@ public:
         virtio::Used used;
         while (transport_.is_running()) {
             auto taken = requests_.take(used);
-            if (!taken) stop(Error::device, "the request queue is damaged");
+            if (!taken) stop("the request queue is damaged");
             if (!taken || !taken.value()) break;
             for (uint32_t busy = busy_slots(); busy; busy &= busy - 1) {
                 auto slot = static_cast<unsigned>(__builtin_ctz(busy));
@@ -187,7 +188,7 @@ public:
         path.waiting.first = nullptr;
         for (uint32_t busy = busy_slots(); busy; busy &= busy - 1) {
             if (slots_[__builtin_ctz(busy)].path != &path) continue;
-            return stop(Error::device, "stopped, with commands that were given up");
+            return stop("stopped, with commands that were given up");
         }
     }
 
@@ -322,16 +323,16 @@ private:
         look_at_us_ = now + look_every.us;
         if (auto state = transport_.check(); !state) {
             gone_ = state.error() == Error::gone;
-            return stop(state.error(), gone_ ? "it is gone" : "it needs a reset");
+            return gone_ ? stop("it is gone", Error::gone) : stop("it needs a reset");
         }
         for (uint32_t busy = busy_slots(); busy; busy &= busy - 1) {
             if (now >= slots_[__builtin_ctz(busy)].end_us)
-                return stop(Error::device, "stopped, because a command does not end");
+                return stop("stopped, because a command does not end");
         }
     }
 
     // Ends all commands: with timed_out those whose time is over.
-    void stop(Error error, std::string_view why)
+    void stop(std::string_view why, Error error = Error::interrupted)
     {
         log("{}: {}", device.name(), why);
         transport_.stop();
@@ -359,7 +360,7 @@ private:
         virtio::Used used;
         while (transport_.is_running()) {
             auto taken = events_.take(used);
-            if (!taken) stop(Error::device, "the event queue is damaged");
+            if (!taken) stop("the event queue is damaged");
             if (!taken || !taken.value()) return;
             auto* chain = std::find(event_chains_, event_chains_ + event_buffers, used.chain);
             auto buffer = static_cast<unsigned>(chain - event_chains_);
