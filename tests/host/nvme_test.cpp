@@ -64,7 +64,9 @@ struct Nvme : testing::Test {
             ADD_FAILURE() << "written at " << ssize_t(i - start);
             break;
         }
-        if (result) EXPECT_TRUE(holds(&memory[start], first, count, nsid)) << first << " " << count;
+        if (result) {
+            EXPECT_TRUE(holds(&memory[start], first, count, nsid)) << first << " " << count;
+        }
         return result;
     }
     Result<void> write(BlockDevice& disk, uint64_t first, uint32_t count, size_t alignment = 0)
@@ -72,7 +74,9 @@ struct Nvme : testing::Test {
         std::vector<std::byte> memory(size_t(count) * disk.block_bytes + 64);
         for (size_t i = 0; i < memory.size(); ++i) memory[i] = std::byte(i * 13 + i / 700);
         auto result = disk.write(first, count, &memory[alignment]);
-        if (result) EXPECT_TRUE(holds(&memory[alignment], first, count));
+        if (result) {
+            EXPECT_TRUE(holds(&memory[alignment], first, count));
+        }
         return result;
     }
     FakeNamespace& space(uint32_t nsid = 1) { return device.namespaces[nsid]; }
@@ -466,7 +470,9 @@ TEST_F(Nvme, CancelledRequestsLeaveTheirMemoryAlone)
     for (auto& request : requests) {
         EXPECT_TRUE(request.done);
         done += bool(request.result);
-        if (!request.result) EXPECT_EQ(request.result.error(), Error::timed_out);
+        if (!request.result) {
+            EXPECT_EQ(request.result.error(), Error::timed_out);
+        }
     }
     EXPECT_EQ(done, 63u - 30);
     device.holds = 0;

@@ -150,8 +150,9 @@ struct Viblk : testing::TestWithParam<Kind> {
             if (i == 16 + alignment) i += bytes;
             EXPECT_EQ(memory[i], std::byte{0xee});
         }
-        if (result)
+        if (result) {
             EXPECT_TRUE(holds(&memory[16 + alignment], first * scale, count * scale)) << first;
+        }
         return result;
     }
     Result<void> write(BlockDevice& disk, uint64_t first, uint32_t count, size_t alignment = 0)
@@ -160,7 +161,9 @@ struct Viblk : testing::TestWithParam<Kind> {
         for (size_t i = 0; i < memory.size(); ++i) memory[i] = std::byte(i * 13 + i / 700);
         auto result = disk.write(first, count, &memory[alignment]);
         uint32_t scale = disk.block_bytes / 512;
-        if (result) EXPECT_TRUE(holds(&memory[alignment], first * scale, count * scale));
+        if (result) {
+            EXPECT_TRUE(holds(&memory[alignment], first * scale, count * scale));
+        }
         return result;
     }
 

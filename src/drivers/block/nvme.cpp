@@ -224,7 +224,6 @@ private:
     static void on_line(void* object)
     {
         auto* controller = static_cast<Controller*>(object);
-        if (controller->masked_) return;
         controller->masked_ = true;
         controller->regs_.write<Intms>(1);
     }

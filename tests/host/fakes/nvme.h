@@ -344,7 +344,9 @@ private:
         }
         size_t size = size_t(count) << n.shift;
         largest = std::max(largest, unsigned(size));
-        if (mdts) EXPECT_LE(size, size_t(4096) << mdts);
+        if (mdts) {
+            EXPECT_LE(size, size_t(4096) << mdts);
+        }
         auto pages = prps(command, size);
         std::vector<uint8_t> data;
         if (command[0] == 0x02) {
