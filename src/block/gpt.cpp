@@ -22,8 +22,8 @@ struct TypeName {
 };
 constexpr TypeName types[] = {
     {0xc12a7328, "EFI"},          {0xebd0a0a2, "Microsoft data"}, {0x21686148, "BIOS boot"},
-    {0x0fc63daf, "Linux"},        {0x0657fd6d, "Linux swap"},     {0x49f42d5a, "NetBSD FFS"},
-    {0x49f42d32, "NetBSD swap"},  {Gpt::freebsd, "FreeBSD"},      {0x516e7cb6, "FreeBSD UFS"},
+    {0x0fc63daf, "Linux"},        {0x0657fd6d, "Linux swap"},     {0x49f48d5a, "NetBSD FFS"},
+    {0x49f48d32, "NetBSD swap"},  {Gpt::freebsd, "FreeBSD"},      {0x516e7cb6, "FreeBSD UFS"},
     {0x516e7cb5, "FreeBSD swap"}, {Gpt::openbsd, "OpenBSD"},
 };
 

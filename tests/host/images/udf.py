@@ -241,8 +241,9 @@ class Volume:
             file.write(data)
 
 
-def plain(path: str, folder: str, block: int, *options: str, embed: bool = True, **more) -> None:
-    blocks = max((4 << 20) // block, 2100)
+def plain(path: str, folder: str, block: int, *options: str, embed: bool = True,
+          blocks: int = 0, **more) -> None:
+    blocks = blocks or max((4 << 20) // block, 2100)
     volume = Volume(path, block, "-m", "hd", *options, blocks=blocks, **more)
     volume.read_file_set(struct.unpack_from("<I", volume.volume, 252)[0])
     volume.fill(folder, embed)
@@ -272,17 +273,17 @@ def sparable(path: str, folder: str) -> None:
     volume.save()
 
 
-def virtual(path: str, folder: str, revision: str) -> None:
+def virtual(path: str, folder: str, revision: str, block: int = 2048, blocks: int = 3400) -> None:
     """A CD-R: the table of virtual blocks is in the last block."""
     old = revision == "1.50"
-    volume = Volume(path, 2048, "-m", "cdr", "-r", revision, blocks=3400, extended=not old,
+    volume = Volume(path, block, "-m", "cdr", "-r", revision, blocks=blocks, extended=not old,
                     form=LONG)
     assert b"*UDF Virtual Partition" in volume.volume, path
     volume.icb_partition = 1
     volume.vat = [0]
     volume.read_file_set(0)
     # The file set is virtual block 0.
-    volume.volume = volume.volume[:248] + struct.pack("<IIH6x", 2048, 0, 1) + volume.volume[264:]
+    volume.volume = volume.volume[:248] + struct.pack("<IIH6x", block, 0, 1) + volume.volume[264:]
     volume.vat[0] = volume.take(1)
     volume.fill(folder)
     entries = struct.pack(f"<{len(volume.vat)}I", *volume.vat)
@@ -300,14 +301,15 @@ def virtual(path: str, folder: str, revision: str) -> None:
     volume.save(volume.start + last + 1)
 
 
-def with_metadata(path: str, folder: str) -> None:
+def with_metadata(path: str, folder: str, block: int = 2048, blocks: int = 3400,
+                  pieces=(100, 400)) -> None:
     """UDF 2.50: a metadata partition, which mkudffs does not make, on a volume of its own."""
-    volume = Volume(path, 2048, "-m", "hd", "-r", "2.01", blocks=3400, form=LONG)
+    volume = Volume(path, block, "-m", "hd", "-r", "2.01", blocks=blocks, form=LONG)
     volume.read_file_set(struct.unpack_from("<I", volume.volume, 252)[0])
-    pieces = [(volume.take(100), 100), (volume.take(400), 400)]
+    places = [(volume.take(count), count) for count in pieces]
     for place, file_type in (volume.take(1), 250), (volume.take(1), 251):
-        tail = b"".join(volume.allocation(count * 2048, first) for first, count in pieces)
-        volume.put(place, volume.entry(place, file_type, 0, 500 * 2048, LONG, tail))
+        tail = b"".join(volume.allocation(count * block, first) for first, count in places)
+        volume.put(place, volume.entry(place, file_type, 0, sum(pieces) * block, LONG, tail))
         if file_type == 250:
             main = place
         else:
@@ -317,16 +319,16 @@ def with_metadata(path: str, folder: str) -> None:
     maps += struct.pack("<HHIIIIHB5x", 1, 0, main, mirror, 0xFFFFFFFF, 32, 32, 0)
     assert len(maps) == 70
     body = bytearray(volume.volume[16:512])
-    struct.pack_into("<IIH6x", body, 248 - 16, 2048, 0, 1)
+    struct.pack_into("<IIH6x", body, 248 - 16, block, 0, 1)
     struct.pack_into("<II", body, 264 - 16, len(maps), 2)
     body[440 - 16:440 - 16 + len(maps)] = maps
-    for sequence in range(0, len(volume.data), 2048):
+    for sequence in range(0, len(volume.data), block):
         if struct.unpack_from("<H", volume.data, sequence)[0] == 6:
-            whole = tagged(6, sequence // 2048, bytes(body[:496]))
+            whole = tagged(6, sequence // block, bytes(body[:496]))
             volume.data[sequence:sequence + len(whole)] = whole
     volume.volume = volume.descriptor(6)
     volume.icb_partition = 1
-    volume.metadata = [first + n for first, count in pieces for n in range(count)]
+    volume.metadata = [first + n for first, count in places for n in range(count)]
     volume.fill(folder)
     volume.save()
 
@@ -366,10 +368,10 @@ def make_all(out: str, work: str) -> None:
         with open(os.path.join(small, name), "wb") as file:
             file.write(tree.content(os.path.basename(name), size))
     os.symlink("a", os.path.join(small, "link"))
-    volume = Volume(f"{out}/udf-small.img", 512, "-m", "hd", blocks=1200)
-    volume.read_file_set(struct.unpack_from("<I", volume.volume, 252)[0])
-    volume.fill(small, False)
-    volume.save()
+    plain(f"{out}/udf-small.img", small, 512, embed=False, blocks=1200)
+    virtual(f"{out}/udf-small-vat.img", small, "2.01", block=512, blocks=1200)
+    with_metadata(f"{out}/udf-small-metadata.img", small, block=512, blocks=1200,
+                  pieces=(20, 60))
 
 
 if __name__ == "__main__":
