@@ -685,15 +685,15 @@ Result<void> read_session(BlockCache& cache, uint64_t start, Session& session)
 
 // Where a session's volume ends the next may begin: at once, or where a recorder goes on writing.
 // Only a CD's driver knows better.
-Result<bool> find_next_session(BlockCache& cache, uint64_t& start, Session& session)
+bool find_next_session(BlockCache& cache, uint64_t& start, Session& session)
 {
     uint64_t blocks = session.primary.blocks;
     uint64_t end = start + blocks * session.primary.block_bytes / sector_bytes;
     for (uint64_t multiple : {1, 16, 32}) {
         uint64_t next = (end + multiple - 1) / multiple * multiple;
         Session found;
-        TRY(read_session(cache, next, found));
-        if (!found.has_primary || next <= start) continue;
+        // Behind the last track there may be what no drive can read.
+        if (!read_session(cache, next, found) || !found.has_primary || next <= start) continue;
         session = found;
         start = next;
         return true;
@@ -706,13 +706,13 @@ Result<void> find_last_session(BlockCache& cache, Session& session)
     constexpr unsigned most_sessions = 100;  // a CD has no more tracks
     const BlockDevice& device = cache.device();
     if (device.last_session) {
-        TRY(read_session(cache, device.last_session * device.block_bytes / sector_bytes, session));
-        if (session.has_primary) return {};
+        uint64_t start = device.last_session * device.block_bytes / sector_bytes;
+        if (read_session(cache, start, session) && session.has_primary) return {};
     }
     TRY(read_session(cache, 0, session));
     uint64_t start = 0;
     for (unsigned i = 1; session.has_primary && i < most_sessions; ++i) {
-        if (!TRY(find_next_session(cache, start, session))) break;
+        if (!find_next_session(cache, start, session)) break;
     }
     return {};
 }

@@ -616,15 +616,17 @@ Result<void> UdfNode::read_link(Text<fs::max_path>& target)
 
 constexpr uint64_t recognition_start = 32768, recognition_step = 2048;
 
-// 2/8.3: which standards a volume follows, by descriptors behind one another.
+// 2/8.3: which standards a volume follows, by descriptors behind one another. With blocks of 4096
+// bytes there is one in each.
 struct Recognised {
     bool udf = false, iso9660 = false;
 };
 Result<Recognised> recognise(BlockCache& cache, uint64_t session)
 {
     constexpr unsigned most = 64;
+    constexpr std::string_view known = "BEA01 TEA01 NSR02 NSR03 CD001 BOOT2 CDW02";
     Recognised found;
-    for (unsigned i = 0; i < most; ++i) {
+    for (unsigned i = 0, others = 0; i < most && others < 2; ++i) {
         uint64_t at = session + recognition_start + i * recognition_step;
         if (at + recognition_step > cache.bytes()) break;
         struct Descriptor {
@@ -634,6 +636,7 @@ Result<Recognised> recognise(BlockCache& cache, uint64_t session)
         std::string_view identifier(descriptor.identifier, sizeof descriptor.identifier);
         found.udf |= identifier == "NSR02" || identifier == "NSR03";
         found.iso9660 |= identifier == "CD001";
+        others = known.find(identifier) == known.npos ? others + 1 : 0;
     }
     return found;
 }

@@ -133,11 +133,13 @@ TEST_P(Archives, HaveAllFilesAndLinks)
     }
     EXPECT_EQ(module.list("many").size(), 300u);
     EXPECT_EQ(module.link("dir/up"), "../hello.txt");
-    if (name != "ustar.tar") EXPECT_EQ(module.link("longlink").size(), 209u);
+    if (name != "ustar.tar") {
+        EXPECT_EQ(module.link("longlink").size(), 209u);
+    }
     EXPECT_EQ(&module.node("medium"), &module.node("second name"));
     EXPECT_EQ(module.node("medium").links, 2u);
     EXPECT_EQ(module.node("hello.txt").mode, 04711);
-    EXPECT_EQ(module.node("hello.txt").modified_s, name == "pax.tar" ? 1234567890 : 1234567890);
+    EXPECT_EQ(module.node("hello.txt").modified_s, 1234567890);
     EXPECT_TRUE(module.machine.logged("fifo: left out"));
 }
 

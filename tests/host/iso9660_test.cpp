@@ -55,7 +55,9 @@ TEST_P(RockRidge, KnowsModesAndTimes)
 {
     Iso volume(GetParam().name);
     // genisoimage's -R makes them those that a CD should have.
-    if (GetParam().label[0] != 'R') EXPECT_EQ(volume.node("hello.txt").mode, 04711);
+    if (GetParam().label[0] != 'R') {
+        EXPECT_EQ(volume.node("hello.txt").mode, 04711);
+    }
     EXPECT_EQ(volume.node("hello.txt").modified_s, 1234567890);
     EXPECT_EQ(volume.node("link", false).type, fs::NodeType::symlink);
     EXPECT_EQ(volume.node("link", false).size, 9u);
@@ -232,7 +234,7 @@ TEST(Iso9660, FilesAreLargerThan4GiB)
 TEST(Iso9660, OtherDisksAreLeftAlone)
 {
     for (size_t size : {0, 512, 32768, 40000, 100000}) {
-        Iso volume(ImageDevice(std::vector<char>(size)));
+        Iso volume{ImageDevice(std::vector<char>(size))};
         EXPECT_EQ(volume.system, nullptr);
         EXPECT_EQ(volume.mount(), Error::not_found) << size;
         EXPECT_TRUE(volume.machine.log.empty());
@@ -264,7 +266,7 @@ TEST(Iso9660, DamagedRecordsAreReported)
     EXPECT_TRUE(volume.look_up("one"));
     fs::DirectoryEntry entry;
     uint64_t position = 0;
-    while (volume.system->root().next_entry(position, entry)) ASSERT_NE(entry.name, "two");
+    while (volume.system->root().next_entry(position, entry)) ASSERT_NE(entry.name.view(), "two");
 }
 
 TEST(Iso9660, FilesBeyondTheEndAreReported)

@@ -98,7 +98,7 @@ TEST(Udf, OtherDisksAreLeftAlone)
         EXPECT_TRUE(volume.machine.log.empty());
     }
     for (size_t size : {0, 512, 40000}) {
-        Udf volume(ImageDevice(std::vector<char>(size)));
+        Udf volume{ImageDevice(std::vector<char>(size))};
         EXPECT_EQ(volume.mount(), Error::not_found) << size;
     }
 }
@@ -177,7 +177,7 @@ TEST(Udf, WithoutMemory)
         FakeHeap::fail_after = allocations;
         auto mounted = fs::udf.mount(cache);
         FakeHeap::fail_after = -1;
-        if (!mounted) EXPECT_EQ(mounted.error(), Error::no_memory) << allocations;
+        EXPECT_TRUE(mounted || mounted.error() == Error::no_memory) << allocations;
     }
 }
 
