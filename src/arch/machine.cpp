@@ -112,7 +112,7 @@ void add_low_memory(const BootInfo& info)
     image_end += debug::table_bytes(kernel_symbols);
     constexpr uint32_t end = kexec_physical - 4096;
     uint64_t start = keep_modules(info, image_end - paging::high_map, end);
-    heap::add(static_cast<uint32_t>(start), static_cast<size_t>(end - start));
+    if (start < end) heap::add(static_cast<uint32_t>(start), static_cast<size_t>(end - start));
 }
 
 }  // namespace
@@ -132,9 +132,9 @@ Result<void> init(BootInfo& info)
         return hal::fail(Error::no_memory, "too little memory for the page tables");
     heap::note(static_cast<uint32_t>(heap_at), static_cast<size_t>(heap_bytes));
     heap::add(heap_at, static_cast<size_t>(heap_bytes));
-    add_low_memory(info);
     paging::init(info);
     arena = move_modules(info, arena & ~0xfffull);
+    add_low_memory(info);  // some of which a module may have left
     end_of_arena = static_cast<uint32_t>(arena) + paging::high_map;
     payload_range = {VESPER_KEXECADDR, VESPER_KEXECADDR, end_of_arena};
     pic::init();

@@ -7,7 +7,7 @@
 namespace {
 
 constexpr size_t sector_bytes = 2048, virtual_sector_bytes = 512;  // 1.5
-constexpr uint64_t first_descriptor = 16, boot_record = 17;
+constexpr uint64_t boot_record = 17;
 constexpr size_t entry_bytes = 32;
 constexpr uint8_t bootable = 0x88, more_headers = 0x90, last_header = 0x91;  // 2.2, 2.3
 constexpr uint8_t platform_efi = 0xef;
@@ -35,11 +35,6 @@ public:
 private:
     Buffer buffer_;
 };
-
-bool holds_identifier(const std::byte* descriptor)
-{
-    return memcmp(descriptor + 1, "CD001", 5) == 0;
-}
 
 class Catalog {
 public:
@@ -116,22 +111,13 @@ void Catalog::add_hard_disk(uint64_t first)
 
 }  // namespace
 
-bool is_iso9660(BlockDevice& disk)
-{
-    uint64_t end = (boot_record + 1) * sector_bytes;
-    if (disk.blocks * disk.block_bytes < end) return false;
-    auto sector = Sector::of(disk);
-    const std::byte* at = sector ? sector.value().read(disk, first_descriptor) : nullptr;
-    return at && holds_identifier(at);
-}
-
 size_t find_boot_images(BlockDevice& disk, std::span<BootImage> images)
 {
     auto sector = Sector::of(disk);
     if (!sector) return 0;
     const std::byte* record = sector.value().read(disk, boot_record);
-    if (!record || record[0] != std::byte{0} || !holds_identifier(record) ||
-        memcmp(record + 7, "EL TORITO SPECIFICATION", 23) != 0)
+    if (!record || record[0] != std::byte{0} ||
+        memcmp(record + 1, "CD001\1EL TORITO SPECIFICATION", 29) != 0)
         return 0;
     uint32_t catalog = le32(record + 0x47);
     return Catalog(disk, sector.value(), images).read(catalog);

@@ -3,9 +3,6 @@
 #pragma once
 #include "hal/classes.h"
 
-// Whether there is an ISO 9660 volume, as far as its first descriptor tells.
-bool is_iso9660(BlockDevice& disk);
-
 struct BootImage {
     uint64_t first = 0, bytes = 0;  // where on the disk, in bytes
     const char* type = nullptr;

@@ -152,6 +152,7 @@ private:
     bool is_flawless(const MbrTable& table) const;
     void find_primaries(const MbrTable& table);
     bool find_gpt(const MbrTable& table);
+    bool is_iso9660();
     void find_on_cd();
     void find_logicals(const Extent& extended);
     bool visit(uint64_t block);
@@ -218,10 +219,10 @@ bool Scan::is_flawless(const MbrTable& table) const
 
 void Scan::run()
 {
-    if (!read(0)) return;
+    disk_.is_volume = is_iso9660();
     // What a CD has of other tables counts in smaller blocks than its own.
-    disk_.is_volume = is_iso9660(disk_);
     if (disk_.is_volume && disk_.block_bytes != 512) return find_on_cd();
+    if (!read(0)) return;
     MbrTable table;
     bool is_table = take_table(table), any = false;
     for (const MbrEntry& entry : table) {
@@ -235,6 +236,14 @@ void Scan::run()
         find_primaries(table);
     if (claimed_count_ == 0 && disk_.is_volume) return find_on_cd();
     if (claimed_count_ == 0 && !has_label_) find_label(0, type_netbsd);
+}
+
+// As far as its first descriptor tells, in sector 16.
+bool Scan::is_iso9660()
+{
+    uint64_t block = 16 * 2048 / disk_.block_bytes;
+    return block < disk_.blocks && disk_.read(block, 1, sector_.data()) &&
+           memcmp(sector_.data() + 1, "CD001", 5) == 0;
 }
 
 void Scan::find_on_cd()

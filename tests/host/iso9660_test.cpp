@@ -66,20 +66,16 @@ TEST_P(RockRidge, KnowsModesAndTimes)
     EXPECT_EQ(volume.link("longlink"), many + "hello.txt");
 }
 
-TEST(Iso9660, KeepsModesThatAreNotChanged)
+TEST(Iso9660, HasLinksOfManyEntries)
 {
-    Iso volume("xorriso");
     std::string many;
     for (int i = 0; i < 8; ++i) many += std::string(100, 'a') + "/";
-    EXPECT_EQ(volume.link("verylonglink"), many + "../end");
-    EXPECT_EQ(Iso("rr").link("verylonglink"), many + "../end");
+    EXPECT_EQ(Iso("xorriso").link("verylonglink"), many + "../end");
 }
 
-TEST(Iso9660, ReadsOnBlocksOf2048Bytes)
+TEST(Iso9660, ReadsOnLargerBlocks)
 {
-    Iso volume("rr", 2048);
-    volume.expect_tree(true, true);
-    Iso(ImageDevice::load("iso-rr.iso", 4096)).expect_tree(true, true);
+    for (uint32_t block_bytes : {2048, 4096}) Iso("rr", block_bytes).expect_tree(true, true);
 }
 
 TEST(Iso9660, ShowsPlainNamesInLowerCase)
@@ -244,7 +240,7 @@ TEST(Iso9660, OtherDisksAreLeftAlone)
 TEST(Iso9660, DamagedVolumesAreReported)
 {
     auto damaged = [](size_t at, std::initializer_list<uint8_t> bytes) {
-        ImageDevice image = ImageDevice::load("iso-small.iso");
+        ImageDevice image = ImageDevice::load("iso-small-plain.iso");
         std::copy(bytes.begin(), bytes.end(), image.data.begin() + ptrdiff_t(at));
         return Iso(std::move(image)).machine.log;
     };

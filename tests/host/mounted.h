@@ -30,7 +30,7 @@ struct Mounted {
     fs::Node& node(std::string_view path, bool follow = true)
     {
         auto found = look_up(path, follow);
-        if (!found) throw std::runtime_error("no " + std::string(path));
+        if (!found) throw std::runtime_error("no " + std::string(path) + "\n" + all_log());
         return *found.value();
     }
     std::vector<std::byte> content(std::string_view path)

@@ -222,6 +222,7 @@ private:
         int64_t modified_s = 0;
         bool has_size = false, has_time = false, sparse = false;
     };
+    Result<void> unpack(const TarHeader& header);
     Result<void> take(const TarHeader& header, Bytes content);
     Result<void> add(const TarHeader& header, Bytes content);
     Result<void> take_pax(Bytes records);
@@ -238,25 +239,32 @@ private:
 Result<void> Tar::unpack()
 {
     auto is_zero = [](std::byte byte) { return byte == std::byte{}; };
-    while (archive_.size() - at_ >= tar_block) {
-        Bytes block = archive_.subspan(at_, tar_block);
+    while (at_ < archive_.size()) {
+        Bytes block = archive_.subspan(at_, std::min(tar_block, archive_.size() - at_));
         if (std::ranges::all_of(block, is_zero)) return {};
+        if (block.size() < tar_block)
+            return volume_.fail(Error::corrupt, at_, "the archive is cut short");
         if (!is_tar(block)) return volume_.fail(Error::corrupt, at_, "the header is damaged");
-        auto& header = *reinterpret_cast<const TarHeader*>(block.data());
         at_ += tar_block;
-        if (header.typeflag == 'S') skip_sparse_map(header);
-        bool of_file = header.typeflag != 'x' && header.typeflag != 'g' && header.typeflag != 'L' &&
-                       header.typeflag != 'K';
-        uint64_t bytes = of_file && extended_.has_size ? extended_.size : tar_number(header.size);
-        // Links and directories have none, whatever they say.
-        if (header.typeflag >= '1' && header.typeflag <= '6') bytes = 0;
-        if (bytes > archive_.size() - at_)
-            return volume_.fail(Error::corrupt, at_ - tar_block, "the archive is cut short");
-        TRY(take(header, archive_.subspan(at_, static_cast<size_t>(bytes))));
-        if (of_file) extended_ = {};
-        auto padded = static_cast<size_t>((bytes + tar_block - 1) / tar_block * tar_block);
-        at_ += std::min(padded, archive_.size() - at_);
+        TRY(unpack(*reinterpret_cast<const TarHeader*>(block.data())));
     }
+    return {};
+}
+
+Result<void> Tar::unpack(const TarHeader& header)
+{
+    if (header.typeflag == 'S') skip_sparse_map(header);
+    bool of_file = header.typeflag != 'x' && header.typeflag != 'g' && header.typeflag != 'L' &&
+                   header.typeflag != 'K';
+    uint64_t bytes = of_file && extended_.has_size ? extended_.size : tar_number(header.size);
+    // Links and directories have none, whatever they say.
+    if (header.typeflag >= '1' && header.typeflag <= '6') bytes = 0;
+    if (bytes > archive_.size() - at_)
+        return volume_.fail(Error::corrupt, at_, "the archive is cut short");
+    TRY(take(header, archive_.subspan(at_, static_cast<size_t>(bytes))));
+    if (of_file) extended_ = {};
+    auto padded = static_cast<size_t>((bytes + tar_block - 1) / tar_block * tar_block);
+    at_ += std::min(padded, archive_.size() - at_);
     return {};
 }
 
