@@ -63,7 +63,7 @@ Result<void> find_root(std::string_view path)
     unsigned volumes = 0;
     fs::Volume* first = nullptr;
     for (BlockDevice* device = first_block_device(); device; device = device->next) {
-        if (has_partitions(*device)) continue;
+        if (has_partitions(*device) && !device->is_volume) continue;
         auto mounted = fs::mount(*device);
         if (!mounted) {
             if (mounted.error() != Error::not_found)

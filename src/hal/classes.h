@@ -84,9 +84,12 @@ public:
     uint32_t largest_transfer = 0;  // blocks that it takes at once; more is done in pieces. 0: any
     bool read_only = false;
     bool removable = false, rotational = false;
+    bool is_volume = false;         // a CD: it has a file system, whatever partitions it has
+    uint64_t last_session = 0;      // a CD: the block where that begins, if its driver knows
     bool gone = false;              // it has been removed: see is_gone()
     bool withdrawn = false;         // its driver no longer has it
     unsigned medium = 0;            // counts those that were in it; a partition is of one of them
+    std::span<std::byte> memory;    // a disk in memory: all of it lies there
     BlockDevice* whole = nullptr;   // the disk that a partition is part of
     uint64_t first_block = 0;       // where on it
     BlockCopies* copies = nullptr;  // of a whole disk: a list
@@ -154,6 +157,12 @@ struct Framebuffer {
     struct Channel {
         uint8_t position, bits;
     } red = {}, green = {}, blue = {};
+};
+
+// A file that the boot loader loaded beside the kernel.
+struct BootModule {
+    uint64_t start = 0, bytes = 0;
+    Text<64> name;
 };
 
 // A place that text goes to. Colours are those of VGA text: attribute = background << 4 |
