@@ -447,3 +447,14 @@ void find_partitions(BlockDevice& disk)
     scan.value()->run();
     delete scan.value();
 }
+
+void look_for_disks()
+{
+    BlockDevice* last = first_block_device();
+    while (last && last->next) last = last->next;
+    for (HotPlug* controller = first_hot_plug(); controller; controller = controller->next)
+        controller->look();
+    for (BlockDevice* disk = last ? last->next : first_block_device(); disk; disk = disk->next) {
+        if (!disk->whole) find_partitions(*disk);
+    }
+}

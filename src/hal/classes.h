@@ -114,6 +114,20 @@ private:
     BlockRequest* queue_ = nullptr;  // of those that the driver did not take
 };
 
+// A controller whose disks come and go.
+class HotPlug {
+public:
+    // Gives up what has gone, and attaches what has come; may wait for it. For who asks for disks:
+    // look_for_disks() in block/partitions.h asks all.
+    virtual void look() = 0;
+
+    const Device* owner = nullptr;
+    HotPlug* next = nullptr;
+
+protected:
+    ~HotPlug() = default;
+};
+
 // A linear frame buffer that the boot loader handed over.
 struct Framebuffer {
     uint64_t address = 0;  // physical
@@ -297,6 +311,7 @@ protected:
 // The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
+void publish(HotPlug& controller);
 void publish(TextOutput& output, std::string_view kind);
 void publish(InputDevice& input, std::string_view kind);
 void publish(SerialPort& port, std::string_view kind);
@@ -304,6 +319,7 @@ void publish(CalendarClock& clock, std::string_view kind);
 void publish(PowerControl& control, std::string_view kind);
 void publish(RandomSource& source, std::string_view kind);
 BlockDevice* first_block_device();
+HotPlug* first_hot_plug();
 TextOutput* first_text_output();
 InputDevice* first_input_device();
 SerialPort* first_serial_port();
