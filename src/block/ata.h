@@ -42,6 +42,7 @@ struct AtaCommand {
         read_fpdma_queued = 0x60,
         write_fpdma_queued = 0x61,
         initialize_device_parameters = 0x91,
+        packet = 0xa0,
         identify_packet_device = 0xa1,
         read_multiple = 0xc4,
         write_multiple = 0xc5,
@@ -64,6 +65,10 @@ struct AtaCommand {
     size_t bytes_per_request = 0;  // PIO: the data of one DRQ
     bool write = false, dma = false;
     hal::Duration limit = {5'000'000};  // a disk that sleeps spins up in some seconds
+    // PACKET: what is sent, and the Features register. The drive decides how much data it moves, up
+    // to `bytes`, and where the pieces of PIO end.
+    std::span<const uint8_t> cdb = {};
+    uint8_t features = 0;
 
     uint8_t device() const  // the Device register
     {
@@ -95,6 +100,7 @@ public:
     unsigned resets = 0;  // each makes the drives forget their settings
     Text<80> why;         // the last command failed
     uint8_t error = 0;    // the Error register then, 0 if the drive did not report one
+    size_t moved = 0;     // bytes of the last PACKET command's data
 
 protected:
     virtual Result<void> reset() = 0;

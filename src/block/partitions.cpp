@@ -35,6 +35,7 @@ public:
         block_bytes = disk.block_bytes;
         read_only = disk.read_only;
         whole = &disk;
+        medium = disk.medium;
         first_block = where.first;
         largest_transfer = disk.largest_transfer;
         removable = disk.removable;

@@ -68,6 +68,13 @@ public:
     // Ends all requests, of its partitions too: what has not begun fails with timed_out.
     void cancel();
 
+    // Where the medium can be removed: looks which one is in the device; `blocks` follows. What is
+    // beyond the end of the last one looked at does that too. A transfer that meets another medium
+    // than that fails with not_found. Errors: not_found (there is none), and those of read().
+    virtual Result<void> look() { return {}; }
+    virtual Result<void> eject() { return Error::unsupported; }
+    virtual Result<void> load() { return Error::unsupported; }
+
     Text<16> name;                  // "wd0", "wd0a": set when it is published
     Text<48> model;                 // as the device says; a partition's type
     uint64_t blocks = 0;            // its size
@@ -77,6 +84,7 @@ public:
     bool removable = false, rotational = false;
     bool gone = false;              // it has been removed: see is_gone()
     bool withdrawn = false;         // its driver no longer has it
+    unsigned medium = 0;            // counts those that were in it; a partition is of one of them
     BlockDevice* whole = nullptr;   // the disk that a partition is part of
     uint64_t first_block = 0;       // where on it
     BlockCopies* copies = nullptr;  // of a whole disk: a list
@@ -84,7 +92,10 @@ public:
     BlockDevice* next = nullptr;  // in the registry
 
     BlockDevice& disk() { return whole ? *whole : *this; }
-    bool is_gone() const { return gone || withdrawn || (whole && whole->is_gone()); }
+    bool is_gone() const
+    {
+        return gone || withdrawn || (whole && (whole->is_gone() || whole->medium != medium));
+    }
 
 protected:
     virtual Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) = 0;
@@ -103,7 +114,11 @@ protected:
     ~BlockDevice() = default;
 
 private:
-    Result<void> check(BlockRequest::Operation operation, uint64_t first, uint32_t count) const;
+    bool has(uint64_t first, uint32_t count) const
+    {
+        return first <= blocks && count <= blocks - first;
+    }
+    Result<void> check(BlockRequest::Operation operation, uint64_t first, uint32_t count);
     Result<void> perform(BlockRequest::Operation operation, uint64_t first, uint32_t count,
                          std::byte* data);
     Result<void> ended(BlockRequest::Operation operation, uint64_t first, uint32_t count,
