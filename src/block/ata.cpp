@@ -289,8 +289,8 @@ void AtaDisk::begin(BlockRequest& request)
 
 void AtaDisk::advance()
 {
+    if (!is_gone()) collect();
     if (is_gone()) return abandon();
-    collect();
     uint32_t alone = in_use_ & ~running_;
     if (alone && !running_) do_alone(static_cast<unsigned>(__builtin_ctz(alone)));
     start_waiting();
@@ -377,9 +377,34 @@ void AtaDisk::collect()
     }
 }
 
+// SATA 2.6, 13.7: after an error of NCQ the disk takes nothing else before READ LOG EXT; that says
+// which command it was.
+void AtaDisk::read_queue_log()
+{
+    auto said = transport_.why;
+    uint8_t error = transport_.error;
+    transport_.failed_slot = -1;
+    bool read = transport_.recover() && transport_.execute({.opcode = read_log_ext,
+                                                            .drive = drive_,
+                                                            .extended = true,
+                                                            .count = 1,
+                                                            .address = 0x10,
+                                                            .data = queue_log_,
+                                                            .bytes = sizeof queue_log_});
+    transport_.reset_due = !read;
+    transport_.why = said;
+    transport_.error = error;
+    transport_.failed_slot = -1;
+    auto byte = [&](unsigned at) { return static_cast<uint8_t>(queue_log_[at]); };
+    if (!read || byte(0) & 0x80) return;  // it was none that is queued
+    transport_.failed_slot = byte(0) & 31;
+    transport_.failed_with(byte(2), byte(3));
+}
+
 void AtaDisk::stopped(Error error)
 {
     transport_.reset_due = true;
+    if (queued_ && error == Error::device) read_queue_log();
     int failed = transport_.failed_slot;
     if (failed >= 0 && failed < 32 && running_ >> failed & 1) {
         Request part = rest_of(slots_[failed]);

@@ -102,6 +102,8 @@ public:
     uint8_t error = 0;    // the Error register then, 0 if the drive did not report one
     size_t moved = 0;     // bytes of the last PACKET command's data
 
+    Error failed_with(uint8_t status, uint8_t error_register);  // the drive reports an error
+
 protected:
     virtual Result<void> reset() = 0;
     ~AtaTransport() = default;
@@ -112,7 +114,6 @@ protected:
         why.print(text, args...);
         return code;
     }
-    Error failed_with(uint8_t status, uint8_t error_register);  // the drive reports an error
 };
 
 class AtaDisk final : public BlockDevice {
@@ -145,6 +146,7 @@ private:
     void start(unsigned slot);
     void collect();
     void stopped(Error error);
+    void read_queue_log();
     void do_alone(unsigned slot);
     void drain();
     Request rest_of(const Slot& slot) const;
@@ -173,5 +175,6 @@ private:
     uint32_t in_use_ = 0, running_ = 0;  // of them; what does not run waits for its turn
     BlockRequest *waiting_ = nullptr, *last_waiting_ = nullptr;  // for a slot
     uint8_t queue_failures_ = 0;
+    alignas(2) std::byte queue_log_[512] = {};
     uint64_t quiet_since_us_ = 0;  // nothing ended since; 0: not looked yet
 };
