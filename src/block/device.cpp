@@ -11,7 +11,7 @@ Result<void> BlockDevice::check(Operation operation, uint64_t first, uint32_t co
 {
     if (is_gone()) return Error::gone;
     if (operation == Operation::flush) return {};
-    if (!has(first, count) && removable && !whole) TRY(look());
+    if (!has(first, count) && removable && !whole) TRY(look_for_medium());
     if (operation > Operation::discard || !has(first, count)) return Error::invalid;
     if (read_only && operation != Operation::read) return Error::read_only;
     return {};

@@ -125,7 +125,7 @@ Unit::Verdict Unit::failed_once_more(Error error, Patience& patience)
         }
         return {Next::failed, error};
     }
-    if (patience.failures <= 2) hal::log("{}: {}; once more", transport.name, why.view());
+    hal::log("{}: {}; once more", transport.name, why.view());
     return {Next::again};
 }
 
@@ -137,7 +137,10 @@ Unit::Verdict Unit::judge(const Command& command, Patience& patience)
     if (!command.result) {
         why.append(transport.why.empty() ? error_text(command.result.error())
                                          : transport.why.view());
-        return failed_once_more(command.result.error(), patience);
+        if (command.result.error() != Error::interrupted)
+            return failed_once_more(command.result.error(), patience);
+        if (++patience.attentions < most_attentions) return {Next::again};
+        return {Next::failed, Error::device};
     }
     switch (command.status) {
     case good:

@@ -50,6 +50,7 @@ struct Command {
     std::byte* data = nullptr;
     uint32_t bytes = 0;
     hal::Duration limit = {10'000'000};
+    void* owner = nullptr;  // for the caller alone
 
     // What came of it, which the transport fills in. The result is the transport's own: if it is
     // good, the unit has ended the command with this status.
@@ -59,7 +60,6 @@ struct Command {
     uint8_t sense_bytes = 0;
     uint8_t sense[32] = {};
     uint32_t moved = 0;       // of the data
-    uint64_t end_us = 0;      // when its limit is over
     Command* next = nullptr;  // the transport's, until done
 
     // An operation code, and what follows it in the CDB.
@@ -79,14 +79,15 @@ class Transport {
 public:
     // Has the unit execute the command, waits until it is done, and returns its result. After a
     // failure the data are the caller's again, and the next command finds the way to the unit in
-    // order, if that can be. Errors: device (`why` says what), timed_out, gone.
+    // order, if that can be. Errors: device (`why` says what), timed_out, gone, interrupted (it was
+    // stopped for the sake of others).
     virtual Result<void> execute(Command& command) = 0;
 
-    // Several commands at once, beside those that execute() waits for: start() hands one over,
-    // which is done in some advance() or at once; never from an interrupt. Its limit is kept.
-    // Neither waits. abandon() ends all that have been started. Used where depth > 1.
-    virtual void start(Command& command) { command.ended(execute(command)); }
-    virtual void advance() {}
+    // Several commands at once, beside those that execute() waits for; used where depth > 1.
+    // start() hands one over; advance() gives back one that is done, or null. Neither waits. The
+    // commands' limits are kept. abandon() takes back all, which need not be done then.
+    virtual void start(Command& command) { (void)command; }
+    virtual Command* advance() { return nullptr; }
     virtual void abandon() {}
 
     // How much of this memory one command can move: `bytes` or less. 0: not even its beginning,

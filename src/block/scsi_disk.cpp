@@ -32,6 +32,7 @@ struct Work {
     BlockRequest* request = nullptr;  // whose it is; null: the place is free
     Unit::Patience patience;
     uint64_t again_at_us = 0;  // not 0: the command is to be given then
+    Work* next_free = nullptr;
 };
 
 class Disk final : public BlockDevice {
@@ -41,7 +42,7 @@ public:
     Unit unit;
 
     Result<void> open(const char* called);
-    Result<void> look() override;
+    Result<void> look_for_medium() override;
     Result<void> eject() override { return move_medium(false); }
     Result<void> load() override { return move_medium(true); }
     Text<96> abilities() const;
@@ -64,23 +65,31 @@ private:
     void advance() override;
     void abandon() override;
 
+    Result<void> look();
     Result<void> measure();
     void measure_abilities();
     void no_medium();
     Result<void> move_medium(bool in);
     Result<void> transfer(Operation operation, uint64_t first, uint32_t count, std::byte* data);
+    bool is_done_at_once(Operation operation, uint32_t count, Result<void>& result) const;
     void prepare(Work& work);
     void prepare_transfer(Work& work);
     void prepare_discard(Work& work);
     static bool proceed(Work& work);
     Result<void> failed(const Work& work, Error error);
+    void begin_waiting();
     void give(Work& work);
+    void give_late_ones();
+    void release(Work& work);
     void settle(Work& work);
 
-    Work now_;                         // what somebody waits for
-    Work* places_ = nullptr;           // what is under way beside that
-    BlockRequest* waiting_ = nullptr;  // for a place
-    uint32_t most_unmapped_ = 0;       // blocks; 0: there is no UNMAP
+    Work now_;                // what somebody waits for
+    Work* places_ = nullptr;  // what is under way beside that
+    Work* free_ = nullptr;    // of these
+    unsigned place_count_ = 0;
+    unsigned later_ = 0;  // of these wait until they are given
+    BlockRequest *waiting_ = nullptr, *last_waiting_ = nullptr;  // for a place
+    uint32_t most_unmapped_ = 0;                                 // blocks; 0: there is no UNMAP
     bool flushes_ = true;
 };
 
@@ -94,22 +103,29 @@ Result<void> Disk::open(const char* called)
     read_only = unit.type == Unit::cd;
     block_bytes = unit.type == Unit::cd ? 2048 : 512;
     rotational = true;
-    auto looked = removable ? look() : measure();
-    if (!looked && !(removable && looked.error() == Error::not_found)) {
-        hal::log("{}: {}", called, unit.why.view());
-        return looked;
-    }
+    auto looked = look_for_medium();
+    if (!looked && !removable) return looked;  // else it may get a better medium
     if (!removable && unit.transport.depth > 1) {
-        places_ = new (std::nothrow) Work[most_at_once];
+        unsigned count = std::min(unit.transport.depth, most_at_once);
+        places_ = new (std::nothrow) Work[count];
         if (!places_) return Error::no_memory;
+        place_count_ = count;
+        for (unsigned i = 0; i < count; ++i) release(places_[i]);
     }
     return {};
+}
+
+Result<void> Disk::look_for_medium()
+{
+    if (!removable && blocks && !unit.capacity_changed) return {};
+    auto looked = look();
+    if (looked || looked.error() == Error::not_found) return looked;
+    return hal::fail(looked.error(), "{}: {}", unit.transport.name, unit.why.view());
 }
 
 // Attentions that wait, as after power-on, are taken before anything is relied on.
 Result<void> Disk::look()
 {
-    if (!removable && !unit.capacity_changed) return {};
     Command command(test_unit_ready, 6);
     auto ready = unit.perform(command);
     if (ready.error() == Error::not_found) no_medium();
@@ -128,10 +144,6 @@ void Disk::no_medium()
 
 Result<void> Disk::measure()
 {
-    if (!removable) {
-        Command command(test_unit_ready, 6);
-        TRY(unit.perform(command));
-    }
     unit.medium_changed = unit.capacity_changed = false;
     auto read = unit.read_capacity();
     if (read.error() == Error::not_found) no_medium();
@@ -173,7 +185,7 @@ Result<void> Disk::move_medium(bool in)
     Command command = Unit::start_command(in, true);
     auto done = unit.perform(command);
     if (!done) return hal::fail(done.error(), "{}: {}", name.view(), unit.why.view());
-    if (in) return look();
+    if (in) return look_for_medium();
     no_medium();
     return {};
 }
@@ -289,16 +301,22 @@ Result<void> Disk::failed(const Work& work, Error error)
         if (!unit.medium_changed)
             no_medium();
         else
-            (void)look();
+            (void)look_for_medium();
     }
     return error;
 }
 
+bool Disk::is_done_at_once(Operation operation, uint32_t count, Result<void>& result) const
+{
+    if (operation == Operation::flush) return !flushes_ || unit.type == Unit::cd;
+    if (operation == Operation::discard && !most_unmapped_) result = Error::unsupported;
+    return count == 0 || !result;
+}
+
 Result<void> Disk::transfer(Operation operation, uint64_t first, uint32_t count, std::byte* data)
 {
-    if (operation == Operation::flush && (!flushes_ || unit.type == Unit::cd)) return {};
-    if (operation == Operation::discard && !most_unmapped_) return Error::unsupported;
-    if (operation != Operation::flush && count == 0) return {};
+    Result<void> result;
+    if (is_done_at_once(operation, count, result)) return result;
     now_.operation = operation;
     now_.first = first;
     now_.left = count;
@@ -316,39 +334,63 @@ Result<void> Disk::transfer(Operation operation, uint64_t first, uint32_t count,
 void Disk::begin(BlockRequest& request)
 {
     if (!places_) return BlockDevice::begin(request);
-    BlockRequest** last = &waiting_;
-    while (*last) last = &(*last)->next;
-    *last = &request;
-    request.next = nullptr;
-    advance();
+    Result<void> result;
+    if (is_done_at_once(request.operation, request.count, result)) return finish(request, result);
+    (waiting_ ? last_waiting_->next : waiting_) = &request;
+    last_waiting_ = &request;
+    begin_waiting();
+}
+
+void Disk::begin_waiting()
+{
+    while (waiting_ && free_) {
+        Work& work = *free_;
+        free_ = work.next_free;
+        work.request = waiting_;
+        waiting_ = waiting_->next;
+        work.operation = work.request->operation;
+        work.first = work.request->position;
+        bool moves = work.operation == Operation::read || work.operation == Operation::write;
+        work.left = work.operation == Operation::flush ? 0 : work.request->count;
+        work.data = moves ? work.request->data : nullptr;
+        prepare(work);
+        give(work);
+    }
 }
 
 void Disk::give(Work& work)
 {
-    work.again_at_us = 0;
     work.command.prepare();
+    work.command.owner = &work;
     unit.transport.start(work.command);
+}
+
+void Disk::give_late_ones()
+{
+    uint64_t now = hal::now_us();
+    for (Work* work = places_; work < places_ + place_count_; ++work) {
+        if (!work->again_at_us || now < work->again_at_us) continue;
+        work->again_at_us = 0;
+        --later_;
+        give(*work);
+    }
+}
+
+void Disk::release(Work& work)
+{
+    work.request = nullptr;
+    work.again_at_us = 0;
+    work.next_free = free_;
+    free_ = &work;
 }
 
 void Disk::advance()
 {
     if (!places_) return;
-    unit.transport.advance();
-    unsigned limit = std::min(unit.transport.depth, most_at_once);
-    for (Work* work = places_; work < places_ + limit; ++work) {
-        if (work->request && work->again_at_us && hal::now_us() >= work->again_at_us) give(*work);
-        if (work->request && !work->again_at_us && work->command.done) settle(*work);
-        if (work->request || !waiting_) continue;
-        BlockRequest& request = *waiting_;
-        waiting_ = request.next;
-        work->request = &request;
-        work->operation = request.operation;
-        work->first = request.position;
-        work->left = request.operation == Operation::flush ? 0 : request.count;
-        work->data = request.operation == Operation::discard ? nullptr : request.data;
-        prepare(*work);
-        give(*work);
-    }
+    if (is_gone()) return abandon();
+    while (Command* command = unit.transport.advance()) settle(*static_cast<Work*>(command->owner));
+    if (later_) give_late_ones();
+    begin_waiting();
 }
 
 // A command that is done: again, the next one, or the end of the request.
@@ -358,7 +400,10 @@ void Disk::settle(Work& work)
     Result<void> result;
     switch (verdict.next) {
     case Unit::Next::again: return give(work);
-    case Unit::Next::later: work.again_at_us = hal::now_us() + Unit::pause.us; return;
+    case Unit::Next::later:
+        work.again_at_us = hal::now_us() + Unit::pause.us;
+        ++later_;
+        return;
     case Unit::Next::start:
         work.command = Unit::start_command(true, false);
         work.part = 0;
@@ -371,19 +416,26 @@ void Disk::settle(Work& work)
         break;
     case Unit::Next::failed: result = failed(work, verdict.error); break;
     }
-    finish(*std::exchange(work.request, nullptr), result);
+    BlockRequest& request = *work.request;
+    release(work);
+    finish(request, result);
 }
 
 void Disk::abandon()
 {
     if (!places_) return;
-    unit.transport.abandon();
-    for (Work* work = places_; work < places_ + most_at_once; ++work) {
-        if (work->request) finish(*std::exchange(work->request, nullptr), Error::timed_out);
+    if (!withdrawn) unit.transport.abandon();  // else the device is somebody else's
+    const Error why = is_gone() ? Error::gone : Error::timed_out;
+    later_ = 0;
+    for (Work* work = places_; work < places_ + place_count_; ++work) {
+        BlockRequest* request = work->request;
+        if (!request) continue;
+        release(*work);
+        finish(*request, why);
     }
     while (BlockRequest* request = waiting_) {
         waiting_ = request->next;
-        finish(*request, Error::timed_out);
+        finish(*request, why);
     }
 }
 
@@ -398,7 +450,7 @@ Result<BlockDevice*> attach(Device& parent, Transport& transport, std::string_vi
     auto inquired = disk->unit.inquire();
     transport.name = "";
     if (!inquired) {
-        if (inquired.error() != Error::not_found)
+        if (inquired.error() != Error::not_found && inquired.error() != Error::gone)
             hal::log("{}: {}", place.view(), disk->unit.why.view());
         delete disk;
         return inquired.error();

@@ -27,6 +27,8 @@ struct BlockRequest {
     // The device's, until done.
     uint64_t position = 0;  // `first` of the whole disk
     BlockRequest* next = nullptr;
+    BlockDevice* device = nullptr;  // that has it, and how far it is: see block/queued_disk.h
+    uint32_t started = 0, under_way = 0;
 };
 
 // Who keeps copies of a disk's blocks, as the block cache does. Numbers are those of the whole
@@ -71,7 +73,7 @@ public:
     // Where the medium can be removed: looks which one is in the device; `blocks` follows. What is
     // beyond the end of the last one looked at does that too. A transfer that meets another medium
     // than that fails with not_found. Errors: not_found (there is none), and those of read().
-    virtual Result<void> look() { return {}; }
+    virtual Result<void> look_for_medium() { return {}; }
     virtual Result<void> eject() { return Error::unsupported; }
     virtual Result<void> load() { return Error::unsupported; }
 

@@ -17,6 +17,7 @@ int api_block_info(int number, vesper_block_info* info)
 {
     BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
+    if (device->removable && !device->is_gone()) (void)device->look_for_medium();
     info->blocks = device->blocks;
     info->first_block = device->first_block;
     info->block_bytes = device->block_bytes;
