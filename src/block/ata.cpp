@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "block/ata.h"
 #include <algorithm>
+#include <cstring>
 #include "hal/log.h"
 #include "lib/bytes.h"
 
@@ -69,6 +70,7 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
     bool ncq = disk.lba48 && words[76] != 0xffff && words[76] >> 8 & 1;  // SATA 2.6, 13.2.1
     disk.queue_depth = ncq ? static_cast<uint8_t>((words[75] & 31) + 1) : 0;
+    disk.trim = disk.lba48 && words[169] & 1;  // ACS-2 (T13/2015-D), 7.10
     disk.removable = words[0] & 0x80;
     disk.rotational = words[217] != 1;  // reserved, thus 0, before ATA8-ACS
     return disk;
@@ -134,6 +136,42 @@ Result<void> AtaDisk::flush_blocks()
     if (done) return {};
     transport_.reset_due = true;
     return hal::fail(done.error(), "{}: flush: {}", name.view(), transport_.why.view());
+}
+
+// Ranges of up to 65535 blocks, 64 a command (ACS-2, 7.10.3).
+Result<void> AtaDisk::discard_blocks(uint64_t first, uint32_t count)
+{
+    constexpr uint32_t most = 65535;
+    constexpr uint8_t trim = 1;
+    drain();
+    if (!id_.trim || !dma_ || !transport_.map(sector_, sizeof sector_)) return Error::unsupported;
+    while (count) {
+        memset(sector_, 0, sizeof sector_);
+        for (unsigned at = 0; at < sizeof sector_ && count; at += 8) {
+            uint32_t part = std::min(count, most);
+            uint64_t range = first | uint64_t{part} << 48;
+            memcpy(sector_ + at, &range, sizeof range);
+            first += part;
+            count -= part;
+        }
+        auto done = transport_.recover();
+        if (done)
+            done = transport_.execute({.opcode = data_set_management,
+                                       .drive = drive_,
+                                       .lba = true,
+                                       .extended = true,
+                                       .count = 1,
+                                       .data = sector_,
+                                       .bytes = sizeof sector_,
+                                       .write = true,
+                                       .dma = true,
+                                       .limit = flush_limit,
+                                       .features = trim});
+        if (done) continue;
+        transport_.reset_due = true;
+        return hal::fail(done.error(), "{}: discard: {}", name.view(), transport_.why.view());
+    }
+    return {};
 }
 
 Result<void> AtaDisk::read_blocks(uint64_t first, uint32_t count, std::byte* into)
@@ -389,13 +427,13 @@ void AtaDisk::read_queue_log()
                                                             .extended = true,
                                                             .count = 1,
                                                             .address = 0x10,
-                                                            .data = queue_log_,
-                                                            .bytes = sizeof queue_log_});
+                                                            .data = sector_,
+                                                            .bytes = sizeof sector_});
     transport_.reset_due = !read;
     transport_.why = said;
     transport_.error = error;
     transport_.failed_slot = -1;
-    auto byte = [&](unsigned at) { return static_cast<uint8_t>(queue_log_[at]); };
+    auto byte = [&](unsigned at) { return static_cast<uint8_t>(sector_[at]); };
     if (!read || byte(0) & 0x80) return;  // it was none that is queued
     transport_.failed_slot = byte(0) & 31;
     transport_.failed_with(byte(2), byte(3));

@@ -19,6 +19,7 @@ struct AtaIdentity {
     uint8_t largest_multiple = 0;              // sectors a block of READ MULTIPLE, 0 if it has none
     bool dma_selected = false;                 // the firmware has set up a DMA mode
     bool flush_cache = false, flush_cache_ext = false;
+    bool trim = false;
     uint8_t queue_depth = 0;  // of NCQ, 0 if it has none
     bool removable = false, rotational = true;
 
@@ -30,6 +31,7 @@ struct AtaIdentity {
 // The values of a command's registers, and its data.
 struct AtaCommand {
     enum Opcode : uint8_t {  // as far as they are used here
+        data_set_management = 0x06,
         read_sectors = 0x20,
         read_sectors_ext = 0x24,
         read_dma_ext = 0x25,
@@ -139,6 +141,7 @@ private:
     Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override;
     Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override;
     Result<void> flush_blocks() override;
+    Result<void> discard_blocks(uint64_t first, uint32_t count) override;
     void begin(BlockRequest& request) override;
     void advance() override;
     void abandon() override;
@@ -175,6 +178,6 @@ private:
     uint32_t in_use_ = 0, running_ = 0;  // of them; what does not run waits for its turn
     BlockRequest *waiting_ = nullptr, *last_waiting_ = nullptr;  // for a slot
     uint8_t queue_failures_ = 0;
-    alignas(2) std::byte queue_log_[512] = {};
-    uint64_t quiet_since_us_ = 0;  // nothing ended since; 0: not looked yet
+    alignas(2) std::byte sector_[512] = {};  // for commands about the disk
+    uint64_t quiet_since_us_ = 0;            // nothing ended since; 0: not looked yet
 };

@@ -250,6 +250,20 @@ TEST_F(Ahci, MixesBothWaysOfAsking)
     EXPECT_EQ(wait_for_all(device), 1u) << "at an odd address";
 }
 
+TEST_F(Ahci, Discards)
+{
+    using Range = std::pair<uint64_t, uint64_t>;
+    drive.sectors = 1ull << 40;
+    auto& device = attach();
+    EXPECT_TRUE(device.discard(1ull << 39, 65536));
+    EXPECT_THAT(drive.trimmed,
+                ElementsAre(Range{1ull << 39, 65535}, Range{(1ull << 39) + 65535, 1}));
+    drive.trimmed.clear();
+    EXPECT_TRUE(device.discard(0, 65535 * 65));
+    EXPECT_EQ(drive.trimmed.size(), 65u);
+    EXPECT_EQ(used(0x06), 3);
+}
+
 // ---- faults
 
 TEST_F(Ahci, NamesTheErrorAndTriesThreeTimes)

@@ -4,9 +4,10 @@
 // others, addresses that are no memory.
 #pragma once
 #include "fakes/ide.h"
+#include "lib/bytes.h"
 
 struct FakeSataDrive : FakeDrive {
-    FakeSataDrive() { identify_words = {{75, 31}, {76, 1 << 8}}; }
+    FakeSataDrive() { identify_words = {{75, 31}, {76, 1 << 8}, {169, 1}}; }
 
     void depth_of_queue(unsigned depth)
     {
@@ -22,6 +23,7 @@ struct FakeSataDrive : FakeDrive {
     int never_ready_for = 0;       // steps, after a reset
 
     uint8_t last_error = 0;
+    std::vector<std::pair<uint64_t, uint64_t>> trimmed;
 };
 
 class FakeAhci final : public FakeDevice {
@@ -258,6 +260,15 @@ private:
             if (d.queue_error) return d.queue_error = false, fail(p, slot, 4);
             data.resize(512);
             data[0] = uint8_t(p.failed_tag), data[2] = 0x41, data[3] = d.last_error;
+        } else if (code == 0x06) {
+            EXPECT_EQ(uint8_t(table[3]), 1);
+            data.resize(512);
+            move(header, table, data, true);
+            for (size_t i = 0; i < 512; i += 8) {
+                uint64_t range = le64(&data[i]);
+                if (range) d.trimmed.push_back({range << 16 >> 16, range >> 48});
+            }
+            return end(p, slot, 1);
         } else if (code != 0xea && code != 0xe7) {
             return fail(p, slot, 4);
         } else if (!d.flushes) {
