@@ -133,7 +133,8 @@ public:
         if (command.extended)  // V1, 4.14: the upper halves first, through the same registers
             set_registers(command.count >> 8, static_cast<uint32_t>(command.address >> 24));
         set_registers(command.count, static_cast<uint32_t>(command.address));
-        if (!command.cdb.empty()) command_.write<command_block::Features>(command.features);
+        if (command.features || !command.cdb.empty())
+            command_.write<command_block::Features>(command.features);
         if (command.dma) return dma(command);
         TRY(give(command));
         return command.cdb.empty() ? pio(command) : packet_data(command);
