@@ -258,7 +258,7 @@ private:
             (void)wait_ready(true);
         regs_.write<Cc>(0);
         auto stopped = wait_ready(false);
-        if (!stopped) device_.pci().disable(PciFunction::bus_master);
+        device_.pci().disable(PciFunction::bus_master);
         return stopped;
     }
 
@@ -463,7 +463,9 @@ private:
     Result<void> restart() override
     {
         TRY(disable());
-        return enable();
+        auto started = enable();
+        if (!started) device_.pci().disable(PciFunction::bus_master);
+        return started;
     }
 
     Device& device_;

@@ -21,9 +21,8 @@ struct FakeNamespace {
     std::vector<uint8_t> block(uint64_t lba) const
     {
         if (auto found = written.find(lba); found != written.end()) return found->second;
-        std::vector<uint8_t> bytes(size_t(1) << shift);
-        for (size_t i = 0; i < bytes.size(); ++i)
-            bytes[i] = uint8_t(lba * 7 + (lba >> 8) + (lba >> 32) + i + i / 256);
+        std::vector<uint8_t> bytes(size_t(1) << shift, uint8_t(lba * 7 + 1));
+        memcpy(&bytes[0], &lba, 8), memcpy(&bytes[bytes.size() - 8], &lba, 8);
         return bytes;
     }
 };
@@ -49,6 +48,7 @@ public:
 
     // ---- faults
     bool never_ready = false, never_stops = false, fatal = false, gone = false;
+    bool fatal_stays = false;      // also when it is reset
     bool reads_zeros = false;      // when gone: nothing answers, and that is read
     bool never_answers = false;    // I/O commands
     std::map<uint8_t, int> admin;  // by opcode: its status; -1: no answer
@@ -137,6 +137,7 @@ private:
         if (enabled() && !(value & 1)) {
             ++resets;
             ready = masked = false;
+            fatal = fatal && fatal_stays;
             pairs[0] = pairs[1] = {};
             under_way.clear();
         }
