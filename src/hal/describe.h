@@ -79,13 +79,11 @@ template <class T, unsigned Width> consteval std::span<const ValueInfo> values_o
         return {};
 }
 
-template <class R, std::size_t Place> consteval Perhaps<FieldInfo> field_info_at()
+template <class R, unsigned Low, unsigned Width> consteval Perhaps<FieldInfo> field_info_at()
 {
-    constexpr unsigned bits = sizeof(typename R::Raw) * 8;
-    constexpr unsigned low = bits - 1 - Place / bits, width = Place % bits + 1;
-    if constexpr (has_field<R, low, width>) {
-        using F = typename decltype(field_at(FieldPlace<R, low, width>{}))::type;
-        return {true, {type_characters<F>.data(), low, width, values_of<F, width>()}};
+    if constexpr (has_field<R, Low, Width>) {
+        using F = typename decltype(field_at(FieldPlace<R, Low, Width>{}))::type;
+        return {true, {type_characters<F>.data(), Low, Width, values_of<F, Width>()}};
     } else {
         return {};
     }
@@ -113,10 +111,24 @@ consteval std::array<Perhaps<ValueInfo>, sizeof...(V)> all_values(std::index_seq
 {
     return {value_at<E, V>()...};
 }
-template <class R, std::size_t... Place>
-consteval std::array<Perhaps<FieldInfo>, sizeof...(Place)> all_fields(std::index_sequence<Place...>)
+template <class R, unsigned Low, std::size_t... Width>
+consteval auto fields_at(std::index_sequence<Width...>)
 {
-    return {field_info_at<R, Place>()...};
+    std::array<Perhaps<FieldInfo>, sizeof...(Width)> fields = {};
+    if constexpr (has_begin<R, Low>) fields = {field_info_at<R, Low, Width + 1>()...};
+    return fields;
+}
+// From the highest bit down.
+template <class R, std::size_t... Low> consteval auto all_fields(std::index_sequence<Low...> bits)
+{
+    constexpr unsigned highest = sizeof...(Low) - 1;
+    std::array<Perhaps<FieldInfo>, sizeof...(Low) * sizeof...(Low)> all = {};
+    auto* end = all.data();
+    auto append = [&](const auto& fields) {
+        for (const auto& field : fields) *end++ = field;
+    };
+    (append(fields_at<R, highest - Low>(bits)), ...);
+    return all;
 }
 template <class E, unsigned Width>
 inline constexpr auto values_among =
@@ -128,11 +140,9 @@ template <class E, unsigned Width> consteval std::span<const ValueInfo> values_o
 {
     return named_values<E, Width>;
 }
-// A place and a width for every field that a register of this width can have.
-template <class R> inline constexpr std::size_t register_bits = sizeof(typename R::Raw) * 8;
 template <class R>
 inline constexpr auto fields_among =
-    all_fields<R>(std::make_index_sequence<register_bits<R> * register_bits<R>>{});
+    all_fields<R>(std::make_index_sequence<sizeof(typename R::Raw) * 8>{});
 template <class R>
 inline constexpr auto fields_of = those_there<count_of(fields_among<R>)>(fields_among<R>);
 

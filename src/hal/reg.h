@@ -41,7 +41,8 @@ template <class Self, unsigned Offset, std::unsigned_integral T = std::uint32_t>
     using FieldsOf = Self;  // a register with the fields of another one declares its own
     static constexpr T raw(auto v) { return static_cast<T>(v); }
 
-    template <class Name, unsigned Low, unsigned Width = 1> struct Field {
+    template <class Name, unsigned Low, unsigned Width = 1>
+    struct Field : private FieldBegins<Self, Low> {
         static_assert(Low + Width <= sizeof(T) * 8);
         using Reg = Self;
         friend constexpr auto field_at(FieldPlace<Self, Low, Width>)
