@@ -188,6 +188,14 @@ void Volume::insert(Inode* node)
     first = node;
 }
 
+void Volume::remove(Inode* node)
+{
+    Inode** link = &bucket_of(node->id);
+    while (*link != node) link = &(*link)->next;
+    *link = node->next;
+    --node_count_;
+}
+
 // More of them, if there is memory for that.
 void Volume::make_buckets()
 {

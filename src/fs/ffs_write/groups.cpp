@@ -68,8 +68,7 @@ bool Groups::are_data(Run run) const
         auto group = static_cast<uint32_t>(at / volume_.fragments_per_group);
         uint64_t group_end = uint64_t{group} * volume_.fragments_per_group + length_of(group);
         uint64_t stop = std::min(end, group_end);
-        uint64_t table = volume_.group_start(group) + (group ? sblkno_ : 0);
-        if (group == 0) table = 0;
+        uint64_t table = group ? volume_.group_start(group) + sblkno_ : 0;
         if (at < first_data(group) && stop > table) return false;
         at = stop;
     }
@@ -379,20 +378,18 @@ Result<void> Groups::give(Run run)
 Result<void> Groups::prepare_inode(uint32_t index)
 {
     GroupHeader& h = header();
-    constexpr std::byte nothing[sector] = {};
+    constexpr std::byte nothing[sizeof(Ufs2Inode)] = {};
     uint64_t table = (volume_.group_start(loaded_) + volume_.inode_table)
                      << volume_.fragment_shift;
     while (volume_.ufs2 && h.initediblk <= index) {
         uint32_t in_block = (1u << volume_.block_shift) / sizeof(Ufs2Inode);
         uint32_t end = std::min(h.initediblk + in_block, volume_.inodes_per_group);
-        uint64_t place = table + uint64_t{h.initediblk} * sizeof(Ufs2Inode);
+        uint64_t at = table + uint64_t{h.initediblk} * sizeof(Ufs2Inode);
         uint64_t stop = table + uint64_t{end} * sizeof(Ufs2Inode);
-        for (; place < stop; place += sector)
-            TRY(volume_.cache.write(
-                place, std::span(nothing).first(std::min<uint64_t>(sector, stop - place))));
-        for (place -= sector; place >= table; place -= BlockCache::line_bytes) {
-            TRY(volume_.cache.order(place, place_of(loaded_)));
-            if (place < stop - (1u << volume_.block_shift) + BlockCache::line_bytes) break;
+        for (uint64_t line = at; line < stop; line += BlockCache::line_bytes) {
+            for (uint64_t n = 0; n < BlockCache::line_bytes && line + n < stop; n += sizeof nothing)
+                TRY(volume_.cache.write(line + n, nothing));
+            TRY(volume_.cache.order(line, place_of(loaded_)));
         }
         h.initediblk = end;
     }
