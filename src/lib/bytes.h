@@ -20,3 +20,8 @@ inline uint64_t le64(const void* from) { return load_le<uint64_t>(from); }
 inline uint16_t be16(const void* from) { return __builtin_bswap16(le16(from)); }
 inline uint32_t be32(const void* from) { return __builtin_bswap32(le32(from)); }
 inline uint64_t be64(const void* from) { return __builtin_bswap64(le64(from)); }
+
+// The same, the other way round.
+inline void store_le16(void* to, uint16_t value) { memcpy(to, &value, sizeof value); }
+inline void store_le32(void* to, uint32_t value) { memcpy(to, &value, sizeof value); }
+inline void store_be32(void* to, uint32_t value) { store_le32(to, __builtin_bswap32(value)); }
