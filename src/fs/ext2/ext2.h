@@ -58,7 +58,9 @@ struct Superblock {  // "The Super Block"
     uint32_t feature_ro_compat;
     std::byte uuid[16];
     char volume_name[16];
-    uint8_t last_mounted[70];
+    uint8_t last_mounted[64];
+    uint32_t algorithm_usage_bitmap;  // of nobody
+    uint8_t preallocation[2];
     uint16_t reserved_gdt_blocks;
     uint8_t journal_uuid[16];
     uint32_t journal_inum;
@@ -268,7 +270,9 @@ constexpr size_t longest_name = 255;
 NodeType type_of_mode(uint16_t mode);
 
 // The CRC-32C of Castagnoli as ext4 uses it: without inversions, from a seed on.
-uint32_t crc32c(uint32_t seed, std::span<const std::byte> bytes);
+using Content = std::span<const std::byte>;
+uint32_t crc32c(uint32_t seed, Content bytes);
+uint32_t crc32c_patch(uint32_t before, Content behind, uint32_t after);
 template <class T> uint32_t crc32c_of(uint32_t seed, const T& value)
 {
     return crc32c(seed, std::as_bytes(std::span(&value, 1)));
@@ -455,6 +459,7 @@ public:
     BlockCache& cache;
     Superblock super;
     uint32_t seed = 0;  // of all checksums
+    void seal(Superblock& changed) const;
     Journal* journal = nullptr;
     bool trusts_indexes() const { return !is_unclean_; }
     uint32_t changes = 0;  // of directories, counted
@@ -506,6 +511,7 @@ private:
     Ext2Node* orphans_ = nullptr;
     uint64_t last_allocated_ = 0;
     uint64_t counts_written_ = 0;
+    uint32_t super_sum_ = 0;  // of the superblock's first sector
     bool in_use_ = false;      // something has been changed since the last sync()
     bool is_unclean_ = false;  // and was so when it was mounted
     bool is_syncing_ = false;
@@ -617,7 +623,6 @@ private:
     Result<unsigned> tree_of(uint64_t block, uint64_t& index) const;
     // The hole at a block gets at most so many blocks of the device; run_ becomes what it got.
     // `content` of metadata is on the medium before anything names it.
-    using Content = std::span<const std::byte>;
     Result<void> fill_hole(uint64_t block, uint32_t wanted, Content content = {});
     Result<uint64_t> goal_for(uint64_t block);
     Result<void> fill_classic(uint64_t block, uint32_t wanted, uint64_t goal, Content content);

@@ -4,7 +4,7 @@
 
 namespace ext {
 
-uint32_t crc32c(uint32_t seed, std::span<const std::byte> bytes)
+uint32_t crc32c(uint32_t seed, Content bytes)
 {
     // What eight bits do to the remainder: too large to be carried in the kernel's image.
     static constinit uint32_t table[256] = {};
@@ -19,8 +19,21 @@ uint32_t crc32c(uint32_t seed, std::span<const std::byte> bytes)
     return seed;
 }
 
+// What four bytes have to be for the remainder to become `after` behind them and `behind`.
+uint32_t crc32c_patch(uint32_t before, Content behind, uint32_t after)
+{
+    auto step_back = [&](std::byte byte) {
+        for (int bit = 0; bit < 8; ++bit)
+            after = after >> 31 ? (after ^ 0x82f63b78) << 1 | 1 : after << 1;
+        after ^= static_cast<uint32_t>(byte);
+    };
+    for (size_t i = behind.size(); i-- > 0;) step_back(behind[i]);
+    for (int i = 0; i < 4; ++i) step_back({});
+    return before ^ after;
+}
+
 // The CRC-16 of ANSI, lowest bit first, that group descriptors had before metadata_csum.
-static uint16_t crc16(uint16_t seed, std::span<const std::byte> bytes)
+static uint16_t crc16(uint16_t seed, Content bytes)
 {
     uint32_t crc = seed;
     for (std::byte byte : bytes) {

@@ -472,8 +472,7 @@ Result<void> Journal::write_fs_super(bool needs_recovery)
     Superblock changed = on_medium_;
     changed.feature_incompat &= ~uint32_t{recover};
     if (needs_recovery) changed.feature_incompat |= recover;
-    if (fs_.has_checksums())
-        changed.checksum = crc32c(~0u, std::as_bytes(std::span(&changed, 1)).first(offsetof(Superblock, checksum)));
+    fs_.seal(changed);
     uint32_t blocks = std::max(2048u / device.block_bytes, 1u);
     Buffer bytes = TRY(Buffer::of(size_t{blocks} * device.block_bytes));
     TRY(device.read(0, blocks, bytes.data()));

@@ -170,6 +170,7 @@ Result<void> Ext2::start()
 {
     type = type_name(*this);
     bytes = blocks << block_shift;
+    super_sum_ = crc32c(~0u, std::as_bytes(std::span(&super, 1)).first(512));
     seed = incompat & csum_seed ? super.checksum_seed : crc32c(~0u, super.uuid);
     if (super.rev_level > 0) {
         for (char c : super.volume_name) {
@@ -225,10 +226,21 @@ Result<void> Ext2::start_writing()
     return {};
 }
 
+// All that changes is in the first sector, but the checksum is in the second: so that the two cannot
+// come to the medium one without the other, a field that nobody uses keeps the checksum as it was.
+void Ext2::seal(Superblock& changed) const
+{
+    if (!has_checksums()) return;
+    auto bytes = std::as_bytes(std::span(&changed, 1)).first(512);
+    constexpr size_t at = offsetof(Superblock, algorithm_usage_bitmap);
+    changed.algorithm_usage_bitmap =
+        crc32c_patch(crc32c(~0u, bytes.first(at)), bytes.subspan(at + 4), super_sum_);
+}
+
 Result<void> Ext2::write_super()
 {
     if (int64_t now = fs::now_s()) super.wtime = static_cast<uint32_t>(now);
-    if (has_checksums()) super.checksum = superblock_sum(super);
+    seal(super);
     counts_written_ = free_blocks() + super.free_inodes_count;
     return put(Superblock::offset, super);
 }
@@ -303,10 +315,10 @@ void Ext2::settle_nodes()
             continue;
         }
         here.waiting_links = 0;
-        auto settled = here.doomed ? here.destroy() : here.write_inode();
-        if (settled) continue;
+        bool is_doomed = here.doomed;
+        if (is_doomed ? here.destroy() : here.write_inode()) continue;
         hal::log("{}: {}: inode {} is lost space now", name(), type, here.id);
-        if (here.doomed) drop(here);
+        if (is_doomed) drop(here);
     }
 }
 

@@ -174,12 +174,29 @@ def make_fuzz(make: Maker) -> None:
                "^resize_inode")
 
 
+def make_power(make: Maker) -> None:
+    """Small and nearly empty, for the tests that cut the power."""
+    folder = os.path.join(make.work, "power")
+    os.makedirs(folder)
+    for name, size, options in (
+            ("cut-ext2.img", "2M", ("-t", "ext2", "-b", "1024", "-I", "128", "-O", "^dir_index")),
+            ("cut-ext2-4k.img", "4M", ("-t", "ext2", "-b", "4096", "-O", "dir_index")),
+            ("cut-ext3.img", "4M", ("-t", "ext3", "-b", "1024", "-J", "size=1", "-O",
+                                    "has_journal,dir_index,filetype,sparse_super")),
+            ("cut-ext4.img", "4M", ("-t", "ext4", "-b", "1024", "-I", "256", "-J", "size=1", "-O",
+                                    "has_journal,extents,64bit,metadata_csum,flex_bg,huge_file,"
+                                    "dir_nlink,extra_isize,dir_index")),
+            ("cut-ext4-4k.img", "12M", ("-t", "ext4", "-b", "4096", "-J", "size=4", "-O",
+                                        "has_journal,extents,metadata_csum,dir_index"))):
+        make.image(name, size, folder, *options)
+
+
 def main() -> None:
     output = sys.argv[1]
     os.makedirs(output, exist_ok=True)
     work = tempfile.mkdtemp()
     try:
-        for step in make_plain, make_inline, make_sparse, make_directories, make_fuzz:
+        for step in make_plain, make_inline, make_sparse, make_directories, make_fuzz, make_power:
             step(Maker(output, work))
     finally:
         shutil.rmtree(work)
