@@ -250,7 +250,7 @@ bool Scan::is_iso9660()
 void Scan::find_on_cd()
 {
     std::array<BootImage, 8> images;
-    size_t count = find_boot_images(disk_, images);
+    size_t count = config_has_el_torito ? find_boot_images(disk_, images) : 0;
     for (size_t i = 0; i < count; ++i) {
         Extent where = {images[i].first / disk_.block_bytes, images[i].bytes / disk_.block_bytes};
         if (images[i].first % disk_.block_bytes || where.blocks == 0) continue;
@@ -262,7 +262,8 @@ void Scan::find_on_cd()
 // do not know of GPT.
 bool Scan::find_gpt(const MbrTable& table)
 {
-    if (std::ranges::find(table, type_gpt, &MbrEntry::type) == table.end()) return false;
+    if (!config_has_gpt || std::ranges::find(table, type_gpt, &MbrEntry::type) == table.end())
+        return false;
     auto gpt = Gpt::read(disk_);
     if (gpt.error() == Error::not_found)
         hal::log("{}: its MBR says that there is a GPT, and there is none", disk_.name.view());
