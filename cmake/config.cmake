@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME",
-# "format NAME", in probe order, and "api NAME". Sets config_sources, config_calls and config_tools,
+# "format NAME", in probe order, "table NAME" and "api NAME". Sets config_sources, config_calls and config_tools,
 # and writes config.cpp: the tables of what is linked. A file system is a file or a folder of src/fs.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
@@ -12,10 +12,11 @@ function(read_config file)
   endforeach()
   set(found "")
   set(tool_names "")
+  set(table_names "")
   foreach(line ${lines})
-    if(NOT line MATCHES "^(bus|driver|fs|tool|format|api) +([a-z0-9_]+) *(#.*)?$")
-      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool', 'format' or "
-        "'api' NAME")
+    if(NOT line MATCHES "^(bus|driver|fs|tool|format|table|api) +([a-z0-9_]+) *(#.*)?$")
+      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool', 'format', "
+        "'table' or 'api' NAME")
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
@@ -28,6 +29,9 @@ function(read_config file)
       set(type BusDriver)
     elseif(kind STREQUAL api)
       set(source ${CMAKE_SOURCE_DIR}/src/api/calls/${name}.cpp)
+    elseif(kind STREQUAL table)
+      set(source ${CMAKE_SOURCE_DIR}/src/block/${name}.cpp)
+      list(APPEND table_names ${name})
     elseif(kind STREQUAL tool)
       set(source ${CMAKE_SOURCE_DIR}/src/debug/${name}.cpp)
       string(APPEND name "_tool")  # trace() is a function
@@ -53,6 +57,9 @@ function(read_config file)
         message(FATAL_ERROR "${file}: '${line}': there is no such source file in src/")
       endif()
     endforeach()
+    if(kind STREQUAL table)  # the linker leaves out what is not asked for
+      continue()
+    endif()
     list(APPEND found ${source})
     if(kind STREQUAL api)
       list(APPEND calls ${source})
@@ -86,6 +93,14 @@ function(read_config file)
     "const bool config_has_pci = ${has_pci};\n"
     "const bool config_has_trace = ${has_trace};\n"
     "extern const bool config_has_events;\nconst bool config_has_events = ${has_events};\n")
+  foreach(name gpt el_torito)
+    set(has false)
+    if(name IN_LIST table_names)
+      set(has true)
+    endif()
+    string(APPEND text "extern const bool config_has_${name};\n"
+      "const bool config_has_${name} = ${has};\n")
+  endforeach()
   set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems"
     "tool:debug::Tool:tools" "format:kexec::Format:formats")
   foreach(table ${tables})
