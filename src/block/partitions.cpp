@@ -43,7 +43,6 @@ public:
         block_bytes = disk.block_bytes;
         read_only = disk.read_only;
         whole = &disk;
-        medium = disk.medium;
         first_block = where.first;
         largest_transfer = disk.largest_transfer;
         removable = disk.removable;
@@ -249,8 +248,9 @@ bool Scan::is_iso9660()
 
 void Scan::find_on_cd()
 {
+    if (!config_has_el_torito) return;
     std::array<BootImage, 8> images;
-    size_t count = config_has_el_torito ? find_boot_images(disk_, images) : 0;
+    size_t count = find_boot_images(disk_, images);
     for (size_t i = 0; i < count; ++i) {
         Extent where = {images[i].first / disk_.block_bytes, images[i].bytes / disk_.block_bytes};
         if (images[i].first % disk_.block_bytes || where.blocks == 0) continue;
@@ -262,8 +262,8 @@ void Scan::find_on_cd()
 // do not know of GPT.
 bool Scan::find_gpt(const MbrTable& table)
 {
-    if (!config_has_gpt || std::ranges::find(table, type_gpt, &MbrEntry::type) == table.end())
-        return false;
+    if (!config_has_gpt) return false;
+    if (std::ranges::find(table, type_gpt, &MbrEntry::type) == table.end()) return false;
     auto gpt = Gpt::read(disk_);
     if (gpt.error() == Error::not_found)
         hal::log("{}: its MBR says that there is a GPT, and there is none", disk_.name.view());
@@ -511,15 +511,4 @@ void find_partitions(BlockDevice& disk)
     if (!scan) return hal::log("{}: no partitions: {}", disk.name.view(), error_text(scan.error()));
     scan.value()->run();
     delete scan.value();
-}
-
-void look_for_disks()
-{
-    BlockDevice* last = first_block_device();
-    while (last && last->next) last = last->next;
-    for (HotPlug* controller = first_hot_plug(); controller; controller = controller->next)
-        controller->look();
-    for (BlockDevice* disk = last ? last->next : first_block_device(); disk; disk = disk->next) {
-        if (!disk->whole) find_partitions(*disk);
-    }
 }
