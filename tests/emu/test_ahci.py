@@ -9,7 +9,6 @@ from workbench.console import ROOT
 
 OBEY = ROOT / "tests/emu/payloads/obey.c"
 MEDIA = ROOT / "tests/emu/payloads/media.c"
-BLOCKS = ROOT / "samples/blocks.c"
 TIB = 1 << 40
 CONTROLLER = ("-device", "ich9-ahci,id=sata")
 
@@ -38,20 +37,23 @@ def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path):
     disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
 
 
-def test_many_ports_controllers_and_blocks_of_4096_bytes(boot, tmp_path):
+# Blocks of 4096 bytes are for tests/host/ahci_test.cpp: QEMU 7.2 has none on ide-hd.
+def test_many_ports_and_controllers(boot, tmp_path):
     options, paths = list(CONTROLLER), []
-    large = ",logical_block_size=4096,physical_block_size=4096,discard_granularity=0"
     for number, (port, bus) in enumerate(((0, "ide"), (1, "ide"), (3, "sata"), (5, "sata"))):
-        paths.append(disks.make(tmp_path / f"{number}.img", block_bytes=4096))
+        paths.append(disks.make(tmp_path / f"{number}.img"))
         options += disks.drive(paths[-1], f"d{number}")
-        options += disk(f"d{number}", port, large if number == 3 else "", bus)
+        options += disk(f"d{number}", port, bus=bus)
     machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd4 check",
                    qemu_options=tuple(options))
-    disks.check(machine, "wd4", paths[3], 4096, disks.SECTORS * 512)
-    for number in (1, 2, 3):
+    text = machine.see("(.*)wd4 reads")[0].decode()
+    last = re.search(r"\nwd4 at ahci(\d) port (\d)", text)
+    number = {"0": 1, "1": 1, "3": 3, "5": 3}[last[2]]  # the last port of that controller
+    machine.read_up_to = 0
+    disks.check(machine, "wd4", paths[number], 512, disks.SECTORS * 512)
+    for number in (1, 2, 3, 4):
         assert re.search(rf"\nwd{number} at ahci\d port \d: <QEMU HARDDISK>, 8 MiB, 16384 sectors, "
                          rf"NCQ\n", machine.text())
-    assert "8 MiB, 2048 sectors of 4096 bytes, NCQ\n" in machine.text()
 
 
 def test_beyond_two_tebibytes(boot, tmp_path):
