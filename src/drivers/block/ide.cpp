@@ -238,9 +238,9 @@ private:
         return {};
     }
 
-    void forget_interrupt()
+    void forget_interrupt(Caller caller = __builtin_FUNCTION())
     {
-        if (has_dma) bus_master_.acknowledge<bus_master::Status::Latched>();
+        if (has_dma) bus_master_.acknowledge<bus_master::Status::Latched>(caller);
         interrupted_ = false;
     }
 
