@@ -14,8 +14,7 @@ constexpr uint8_t transfer_opcodes[2][2][4] = {
     {{write_sectors, write_multiple, write_dma},
      {write_sectors_ext, write_multiple_ext, write_dma_ext, write_fpdma_queued}},
 };
-constexpr uint8_t device_fault = 0x20;                              // of Status
-constexpr uint8_t id_not_found = 0x10, uncorrectable_error = 0x40;  // of Error
+constexpr uint8_t device_fault = 0x20;  // of Status
 
 // The standard gives no limits.
 constexpr hal::Duration transfer_limit = {10'000'000}, flush_limit = {60'000'000};
@@ -214,8 +213,7 @@ Result<void> AtaDisk::persist(Request& request)
         transport_.reset_due = true;
         if (attempts == 0) {
             log_failure(request);
-            blame_dma = by_dma && transport_.has_pio &&
-                        !(transport_.error & (uncorrectable_error | id_not_found));
+            blame_dma = by_dma && transport_.has_pio && !(transport_.error & says_block);
         }
         if (result.error() == Error::gone) break;
         time_outs += result.error() == Error::timed_out;
@@ -437,6 +435,9 @@ void AtaDisk::read_queue_log()
     if (!read || byte(0) & 0x80) return;  // it was none that is queued
     transport_.failed_slot = byte(0) & 31;
     transport_.failed_with(byte(2), byte(3));
+    if (transport_.error & says_block)
+        transport_.why.print(", block {}", (le32(sector_ + 4) & 0xffffff) |
+                                               uint64_t{le32(sector_ + 8) & 0xffffff} << 24);
 }
 
 void AtaDisk::stopped(Error error)
@@ -455,7 +456,7 @@ void AtaDisk::stopped(Error error)
     }
     running_ = 0;
     if (error == Error::gone) gone = true;
-    if (!queued_ || gone || transport_.error & (uncorrectable_error | id_not_found)) return;
+    if (!queued_ || gone || transport_.error & says_block) return;
     if (++queue_failures_ < 3) return;
     queued_ = false;
     hal::log("{}: NCQ does not work, not used any more", name.view());

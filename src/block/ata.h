@@ -121,7 +121,8 @@ protected:
 class AtaDisk final : public BlockDevice {
 public:
     AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& identity);
-    Text<64> abilities() const;  // "64 MiB, 131072 sectors, DMA"
+    static constexpr uint8_t says_block = 0x50;  // UNC and IDNF: the address is the block's then
+    Text<64> abilities() const;                  // "64 MiB, 131072 sectors, DMA"
 
 private:
     enum Protocol : uint8_t { single, multiple, dma, queued };

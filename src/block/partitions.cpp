@@ -43,6 +43,7 @@ public:
         block_bytes = disk.block_bytes;
         read_only = disk.read_only;
         whole = &disk;
+        medium = disk.medium;
         first_block = where.first;
         largest_transfer = disk.largest_transfer;
         removable = disk.removable;
@@ -511,4 +512,15 @@ void find_partitions(BlockDevice& disk)
     if (!scan) return hal::log("{}: no partitions: {}", disk.name.view(), error_text(scan.error()));
     scan.value()->run();
     delete scan.value();
+}
+
+void look_for_disks()
+{
+    BlockDevice* last = first_block_device();
+    while (last && last->next) last = last->next;
+    for (HotPlug* controller = first_hot_plug(); controller; controller = controller->next)
+        controller->look();
+    for (BlockDevice* disk = last ? last->next : first_block_device(); disk; disk = disk->next) {
+        if (!disk->whole) find_partitions(*disk);
+    }
 }
