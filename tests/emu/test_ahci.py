@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""AHCI controllers: disks and CD drives at SATA ports."""
+"""AHCI controllers: disks and CD drives at SATA ports; and the same disks at IDE."""
 import re
 
 import disks
@@ -35,6 +35,14 @@ def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path):
     machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd1 check",
                    qemu_options=(*disks.drive(path, "n"), *disk("n", 5)))
     disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
+
+
+def test_the_same_on_ide(boot, tmp_path):
+    path = disks.make(tmp_path / "disk.img")
+    machine = boot(disks.PAYLOAD, "--append", "args=wd1 check", qemu_options=(
+        *disks.drive(path, "n"), "-device", "ide-hd,drive=n,bus=ide.1,unit=1"))
+    disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
+    assert "wd1 discard: no error" in machine.text()
 
 
 # Blocks of 4096 bytes are for tests/host/ahci_test.cpp: QEMU 7.2 has none on ide-hd.

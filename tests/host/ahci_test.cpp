@@ -189,7 +189,7 @@ TEST_F(Ahci, ReadsMoreThanOneCommandCan)
 {
     drive.sector_bytes = 4096;
     auto& device = attach();
-    EXPECT_TRUE(read(device, 5, 16384 + 3));
+    EXPECT_TRUE(read(device, 5, 8192 + 3));
     EXPECT_GE(used(0x25), 2) << "descriptors of 4 MiB";
 }
 
