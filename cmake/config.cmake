@@ -78,6 +78,10 @@ function(read_config file)
      NOT VESPER_BUILD STREQUAL kernel)
     set(has_events true)
   endif()
+  set(can_write false)
+  if(calls MATCHES "/file_write.cpp" OR NOT VESPER_BUILD STREQUAL kernel)
+    set(can_write true)
+  endif()
   set(has_trace false)
   if(tool_entries MATCHES "&trace_tool" OR VESPER_CONFIG STREQUAL host)  # there without commands
     set(has_trace true)
@@ -85,6 +89,7 @@ function(read_config file)
   string(APPEND text "const char* const config_name = \"${VESPER_CONFIG}\";\n"
     "const bool config_has_pci = ${has_pci};\n"
     "const bool config_has_trace = ${has_trace};\n"
+    "extern const bool config_can_write;\nconst bool config_can_write = ${can_write};\n"
     "extern const bool config_has_events;\nconst bool config_has_events = ${has_events};\n")
   set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems"
     "tool:debug::Tool:tools" "format:kexec::Format:formats")

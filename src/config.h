@@ -15,6 +15,7 @@ struct BusDriver {
 };
 
 extern const char* const config_name;
+extern const bool config_can_write;  // false leaves out all that only writing to file systems needs
 extern std::span<const BusDriver* const> config_buses;
 extern std::span<const Driver* const> config_drivers;
 extern std::span<const fs::FileSystemDriver* const> config_file_systems;

@@ -25,6 +25,7 @@ BLOCK, WINDOW = 1024, 8    # bytes of data in a frame; frames that may be under 
 HEADER = 0xFFFFFFFF
 LINE_KILL = b"\x15"        # Control-U: an empty line in the monitor
 PROMPT = rb"vesper> ?$"
+READY = rb"\x01R(\w+) (\w+)\r?\n|(reload: [^\r\n]+)"
 STOP_SECONDS = 0.25        # until a break has been answered, if it is one that is
 PATIENCE = 6               # more than the machine's
 SPECIAL = (0x7D, 0x7E, 0x03, 0x11, 0x13, 0xFF)  # 7D first: it is what replaces the others
@@ -124,13 +125,19 @@ class Push:
         return match
 
     def reach_monitor(self, args: str) -> None:
-        """A payload that runs is stopped; then the monitor is told what comes."""
+        """A payload that runs is stopped; then the monitor is told what comes. A payload that is
+        just about to start does not hear the first break."""
         self.said += self.port.read(0.05)  # what `run` says first is the last line that it has
-        if not re.search(PROMPT, self.said):
-            self.port.send_break()
-            self.await_(PROMPT, STOP_SECONDS)
-        self.port.write(LINE_KILL + f"reload {args}".rstrip().encode() + b"\r")
-        if not (ready := self.await_(rb"\x01R(\w+) (\w+)\r?\n|(reload: [^\r\n]+)", 5)):
+        ready = None
+        for seconds in (STOP_SECONDS, 1, 5):
+            if not re.search(PROMPT, self.said):
+                self.port.send_break()
+                self.await_(PROMPT, seconds)
+            if not re.search(READY, self.said, re.S):  # typed ahead the last time
+                self.port.write(LINE_KILL + f"reload {args}".rstrip().encode() + b"\r")
+            if ready := self.await_(READY, 1 + seconds):
+                break
+        if not ready:
             raise Problem("the machine does not answer",
                           "It has to be in the monitor, or in a payload with interrupts on.")
         if ready[3]:

@@ -1,11 +1,48 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The block cache: lines of 4 KiB, the least recently used one is replaced.
+// The block cache: lines of 4 KiB in a hash table; the least recently used one that is not to be
+// written gives way.
 #include "block/cache.h"
 #include <algorithm>
 #include <cstring>
+#include "config.h"
 
-BlockCache::BlockCache(BlockDevice& device)
-    : device_(device), bytes_(device.blocks * device.block_bytes)
+// An edge leads from a line to one that has to be on the medium before it.
+struct BlockCache::Edge {
+    Line* first;
+    uint32_t generation;  // of `first`: if it is another by now, that has been written
+    Edge* next;
+};
+
+struct BlockCache::Line {
+    std::byte* data;
+    uint64_t number = no_line;  // of the line on the device: offset / line_bytes
+    Line *newer = nullptr, *older = nullptr, *next_in_bucket = nullptr, *next_to_visit = nullptr;
+    Edge* before = nullptr;
+    uint32_t generation = 0;     // how often it has become clean
+    uint32_t written_epoch = 0;  // when it was written last
+    uint32_t barrier = 0;        // it waits until this epoch has ended
+    uint32_t mark = 0;
+    uint8_t dirty = 0;    // a bit for each block that is to be written
+    uint8_t missing = 0;  // or that could not be read
+    Kind kind = Kind::data;
+};
+
+namespace {
+
+constexpr size_t straight_read = 4, straight_write = 16;  // lines from which on none is copied
+constexpr size_t staging_lines = 16;                      // what goes to the device at once
+constexpr size_t least_lines = 3, fewest = 32, most = 4096;
+constexpr size_t share = 8;  // of the kernel's memory, for one volume's lines
+
+size_t default_limit()
+{
+    return std::clamp(kernel_memory().total / share / BlockCache::line_bytes, fewest, most);
+}
+
+}  // namespace
+
+BlockCache::BlockCache(BlockDevice& device, size_t limit)
+    : device_(device), bytes_(device.blocks * device.block_bytes), limit_(limit)
 {
     next = device.disk().copies;
     device.disk().copies = this;
@@ -16,24 +53,25 @@ BlockCache::~BlockCache()
     BlockCopies** link = &device_.disk().copies;
     while (*link != this) link = &(*link)->next;
     *link = next;
-    delete[] lines_;
+    while (Line* line = newest_) {
+        newest_ = line->older;
+        release(*line);
+    }
+    delete[] table_;
+    delete[] chosen_;
 }
 
 Result<BlockCache*> BlockCache::make_for(BlockDevice& device, size_t lines)
 {
     if (device.block_bytes == 0 || line_bytes % device.block_bytes) return Error::unsupported;
-    auto cache = new (std::nothrow) BlockCache(device);
-    if (!cache) return Error::no_memory;
-    cache->line_count_ = lines;
-    auto storage = Buffer::of(lines * line_bytes);
-    cache->lines_ = new (std::nothrow) Line[lines];
-    if (!storage || !cache->lines_) {
+    size_t limit = std::max(lines ? lines : default_limit(), least_lines);
+    auto cache = TRY(make<BlockCache>(device, limit));
+    while (cache->buckets_ < limit) cache->buckets_ = std::max<size_t>(16, cache->buckets_ * 2);
+    cache->table_ = new (std::nothrow) Line* [cache->buckets_] {};
+    if (!cache->table_ || !cache->grow()) {
         delete cache;
         return Error::no_memory;
     }
-    cache->storage_ = std::move(storage).value();
-    for (size_t i = 0; i < lines; ++i)
-        cache->lines_[i].data = cache->storage_.data() + i * line_bytes;
     return cache;
 }
 
@@ -42,16 +80,118 @@ size_t BlockCache::length_of(uint64_t number) const
     return static_cast<size_t>(std::min<uint64_t>(line_bytes, bytes_ - number * line_bytes));
 }
 
+// ---- which lines there are
+
+BlockCache::Line*& BlockCache::bucket(uint64_t number)
+{
+    return table_[static_cast<uint32_t>(number) & (buckets_ - 1)];
+}
+
 BlockCache::Line* BlockCache::find(uint64_t number)
 {
-    for (size_t i = 0; i < line_count_; ++i) {
-        if (lines_[i].number == number) {
-            lines_[i].last_used = ++clock_;
-            return &lines_[i];
-        }
+    Line* line = bucket(number);
+    while (line && line->number != number) line = line->next_in_bucket;
+    return line;
+}
+
+void BlockCache::insert(Line& line, uint64_t number)
+{
+    line.number = number;
+    line.next_in_bucket = bucket(number);
+    bucket(number) = &line;
+}
+
+void BlockCache::remove(Line& line)
+{
+    if (line.number == no_line) return;
+    Line** link = &bucket(line.number);
+    while (*link != &line) link = &(*link)->next_in_bucket;
+    *link = line.next_in_bucket;
+    line.number = no_line;
+    line.missing = 0;
+    clean(line);
+}
+
+void BlockCache::release(Line& line)
+{
+    if (config_can_write) drop_edges(line);
+    line.~Line();
+    delete[] reinterpret_cast<std::byte*>(&line);
+}
+
+void BlockCache::unlink(Line& line)
+{
+    (line.newer ? line.newer->older : newest_) = line.older;
+    (line.older ? line.older->newer : oldest_) = line.newer;
+}
+
+void BlockCache::use(Line& line)
+{
+    if (newest_ == &line) return;
+    unlink(line);
+    link(line);
+}
+
+void BlockCache::link(Line& line)
+{
+    line.newer = nullptr;
+    line.older = newest_;
+    (newest_ ? newest_->newer : oldest_) = &line;
+    newest_ = &line;
+}
+
+bool BlockCache::grow()
+{
+    auto memory = new (std::nothrow) std::byte[sizeof(Line) + line_bytes];
+    if (!memory) return false;
+    link(*new (memory) Line{.data = memory + sizeof(Line)});
+    ++line_count_;
+    return true;
+}
+
+// An empty line, without writing anything: a new one, or the oldest clean one. Null: there is none.
+BlockCache::Line* BlockCache::spare()
+{
+    bool has_room = line_count_ < limit_ && kernel_memory().free > kernel_memory().total / 4;
+    if ((line_count_ < least_lines || has_room) && grow()) return newest_;
+    for (size_t dirty = dirty_count_ + 1; dirty; --dirty) {
+        Line* line = oldest_;
+        use(*line);  // a dirty one is not looked at again soon
+        if (line->dirty) continue;
+        remove(*line);
+        return line;
     }
     return nullptr;
 }
+
+Result<BlockCache::Line*> BlockCache::victim()
+{
+    if (Line* line = spare()) return line;
+    if (!config_can_write) return Error::no_memory;
+    if (held_ && grow()) return newest_;
+    if (held_ && journal_) return Error::no_memory;
+    TRY(write_back());
+    Line* line = spare();
+    return line ? Result<Line*>(line) : Error::no_memory;
+}
+
+void BlockCache::set_limit(size_t lines)
+{
+    limit_ = std::max(lines, least_lines);
+    for (Line* line = oldest_; line && line_count_ > limit_;) {
+        Line* newer = line->newer;
+        if (!line->dirty) {
+            remove(*line);
+            forget_edges_to(*line);
+            unlink(*line);
+            release(*line);
+            --line_count_;
+        }
+        line = newer;
+    }
+}
+
+// ---- reading
 
 // Whole lines from the device; the last may be the short one at its end.
 Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
@@ -61,42 +201,65 @@ Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
     return device_.read(first, static_cast<uint32_t>(bytes / device_.block_bytes), into);
 }
 
-// In runs of what is there.
-Result<void> BlockCache::write_back(Line& line)
+// How many lines to read from this one on, which is not there: more, the longer somebody has been
+// reading one after the other.
+size_t BlockCache::ahead(uint64_t number)
 {
-    uint64_t first = line.number * line_bytes / device_.block_bytes;
-    size_t count = length_of(line.number) / device_.block_bytes;
-    for (size_t from = 0, to = 0; from < count; from = to + 1) {
-        for (to = from; to < count && !(line.missing >> to & 1);) ++to;
-        if (to == from) continue;
-        TRY(device_.write(first + from, static_cast<uint32_t>(to - from),
-                          line.data + from * device_.block_bytes));
+    run_ = number == next_miss_ ? std::min({run_ * 2, staging_lines, limit_ / 4}) : 1;
+    size_t lines = 1, end = static_cast<size_t>(std::min<uint64_t>(
+                          run_, (bytes_ + line_bytes - 1) / line_bytes - number));
+    while (lines < end && !find(number + lines)) ++lines;
+    next_miss_ = number + lines;
+    return lines;
+}
+
+// Reads several lines, of which the first is for `line`. False: that did not work.
+bool BlockCache::read_ahead(Line& line, uint64_t number, size_t lines)
+{
+    std::byte* staging = get_staging();
+    if (!staging || !load(number, lines, staging)) return false;
+    memcpy(line.data, staging, line_bytes);
+    insert(line, number);
+    use(line);
+    for (size_t i = 1; i < lines; ++i) {
+        Line* other = spare();
+        if (!other) break;
+        memcpy(other->data, staging + i * line_bytes, length_of(number + i));
+        insert(*other, number + i);
+        ++counts_.read_ahead;
     }
-    line.dirty = false;
+    return true;
+}
+
+Result<void> BlockCache::fill(Line& line, uint64_t number)
+{
+    size_t lines = ahead(number);
+    if (lines > 1 && read_ahead(line, number, lines)) return {};
+    auto loaded = load(number, 1, line.data);
+    if (loaded.error() == Error::device)
+        line.missing = touched(0, length_of(number));  // perhaps only one of them
+    else if (!loaded)
+        return loaded;
+    insert(line, number);
     return {};
 }
 
+// `whole`: it is about to be overwritten.
 Result<BlockCache::Line*> BlockCache::fetch(uint64_t number, bool whole)
 {
-    if (Line* line = find(number)) return line;
-    Line* oldest = &lines_[0];
-    for (size_t i = 1; i < line_count_ && oldest->number != no_line; ++i) {
-        if (lines_[i].number == no_line || lines_[i].last_used < oldest->last_used)
-            oldest = &lines_[i];
+    Line* line = find(number);
+    if (line) {
+        ++counts_.hits;
+        use(*line);
+        return line;
     }
-    if (oldest->dirty) TRY(write_back(*oldest));
-    oldest->number = no_line;  // until it holds what it says
-    oldest->missing = 0;
-    if (!whole) {
-        auto loaded = load(number, 1, oldest->data);
-        if (loaded.error() == Error::device)
-            oldest->missing = touched(0, length_of(number));  // perhaps only one of them
-        else if (!loaded)
-            return loaded.error();
-    }
-    oldest->number = number;
-    oldest->last_used = ++clock_;
-    return oldest;
+    ++counts_.misses;
+    line = TRY(victim());
+    if (whole)
+        insert(*line, number);
+    else
+        TRY(fill(*line, number));
+    return line;
 }
 
 // Blocks that could not be read with their line are read once more, by themselves, when they are
@@ -127,50 +290,18 @@ uint8_t BlockCache::filled(size_t within, size_t bytes) const
     return end > first ? static_cast<uint8_t>((1u << end) - (1u << first)) : uint8_t{0};
 }
 
-void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* data)
-{
-    size_t block_bytes = device_.block_bytes;
-    uint64_t start = device_.whole ? device_.first_block : 0;
-    for (size_t i = 0; i < line_count_; ++i) {
-        Line& line = lines_[i];
-        if (line.number == no_line || !(written || line.dirty)) continue;
-        uint64_t index = start + line.number * (line_bytes / block_bytes) - first;  // in `data`
-        std::byte* copy = line.data;
-        std::byte* end = copy + length_of(line.number);
-        for (uint8_t bit = 1; copy < end; copy += block_bytes, ++index, bit <<= 1) {
-            if (index >= count) continue;
-            std::byte* block = data + static_cast<size_t>(index) * block_bytes;
-            if (!written) {
-                if (!(line.missing & bit)) memcpy(block, copy, block_bytes);
-            } else if (data) {
-                memmove(copy, block, block_bytes);  // perhaps onto itself
-                line.missing &= static_cast<uint8_t>(~bit);
-            } else if (!line.dirty) {
-                line.number = no_line;
-                break;
-            }
-        }
-    }
-}
-
 Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
 {
     if (offset > bytes_ || into.size() > bytes_ - offset) return Error::invalid;
     while (!into.empty()) {
         uint64_t number = offset / line_bytes;
-        size_t within = offset % line_bytes;
-        size_t piece;
-        // Whole lines that nobody has changed: straight to the caller, as many as there are.
-        size_t whole = 0;
-        if (within == 0) {
-            while ((whole + 1) * line_bytes <= into.size() && !find(number + whole)) ++whole;
-        }
-        if (whole) {
-            TRY(load(number, whole, into.data()));
+        size_t within = offset % line_bytes, whole = within ? 0 : into.size() / line_bytes;
+        size_t piece = std::min(into.size(), line_bytes - within);
+        if (whole >= straight_read && !find(number)) {
+            TRY(load(number, whole, into.data()));  // agree() adds what is newer here
             piece = whole * line_bytes;
         } else {
             Line* line = TRY(fetch(number));
-            piece = std::min(into.size(), line_bytes - within);
             TRY(complete(*line, within, piece));
             memcpy(into.data(), line->data + within, piece);
         }
@@ -180,38 +311,401 @@ Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
     return {};
 }
 
-Result<void> BlockCache::write(uint64_t offset, std::span<const std::byte> from)
+// ---- what others do with the same blocks
+
+void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count, std::byte* data)
+{
+    size_t block_bytes = device_.block_bytes;
+    uint64_t start = device_.whole ? device_.first_block : 0;
+    uint64_t index = start + line.number * (line_bytes / block_bytes) - first;  // in `data`
+    std::byte* copy = line.data;
+    std::byte* end = copy + length_of(line.number);
+    for (uint8_t bit = 1; copy < end; copy += block_bytes, ++index, bit <<= 1) {
+        if (index >= count) continue;
+        std::byte* block = data + static_cast<size_t>(index) * block_bytes;
+        if (config_can_write && !written) {
+            if (line.dirty & bit) memcpy(block, copy, block_bytes);
+        } else if (data) {
+            memcpy(copy, block, block_bytes);
+            line.missing &= static_cast<uint8_t>(~bit);
+        } else if (!(line.dirty & bit)) {
+            line.missing |= bit;
+        }
+    }
+}
+
+void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* data)
+{
+    if (own_ || (!written && !(config_can_write && dirty_count_))) return;
+    uint64_t start = device_.whole ? device_.first_block : 0;
+    uint64_t end = first + count;
+    if (end <= start) return;
+    size_t per_line = line_bytes / device_.block_bytes;
+    uint64_t from = first > start ? (first - start) / per_line : 0;
+    uint64_t to = (end - start + per_line - 1) / per_line;
+    if (to - from < line_count_) {
+        for (; from < to; ++from) {
+            if (Line* line = find(from)) agree(*line, written, first, count, data);
+        }
+        return;
+    }
+    for (Line* line = newest_; line; line = line->older) {
+        if (line->number >= from && line->number < to) agree(*line, written, first, count, data);
+    }
+}
+
+// ---- writing
+
+void BlockCache::clean(Line& line)
+{
+    if (!config_can_write) return;  // it is
+    drop_edges(line);
+    line.barrier = 0;
+    if (!line.dirty) return;
+    line.dirty = 0;
+    ++line.generation;
+    --dirty_count_;
+    dirty_metadata_ -= line.kind == Kind::metadata;
+}
+
+void BlockCache::soil(Line& line, uint8_t blocks, Kind kind)
+{
+    if (!line.dirty) {
+        ++dirty_count_;
+        line.kind = Kind::data;
+    }
+    line.dirty |= blocks;
+    if (kind == Kind::metadata && line.kind == Kind::data) {
+        line.kind = kind;
+        ++dirty_metadata_;
+    }
+}
+
+Result<void> BlockCache::write(uint64_t offset, std::span<const std::byte> from, Kind kind)
 {
     if (offset > bytes_ || from.size() > bytes_ - offset) return Error::invalid;
-    if (device_.read_only) return Error::read_only;
+    if (device_.read_only || device_.disk().read_only) return Error::read_only;
     while (!from.empty()) {
-        size_t within = offset % line_bytes;
-        size_t piece = std::min(from.size(), line_bytes - within);
         uint64_t number = offset / line_bytes;
-        bool whole = piece == length_of(number);
-        Line* line = TRY(fetch(number, whole));
-        uint8_t replaced = line->missing & filled(within, piece);
-        line->missing &= static_cast<uint8_t>(~replaced);
-        // The blocks at the two ends keep a part.
-        if (auto read = complete(*line, within, piece); !read) {
-            line->missing |= replaced;
-            return read;
+        size_t within = offset % line_bytes, whole = within ? 0 : from.size() / line_bytes;
+        size_t piece = std::min(from.size(), line_bytes - within);
+        if (kind == Kind::data && whole >= straight_write) {
+            TRY(write_straight(number, whole, from.data()));
+            piece = whole * line_bytes;
+        } else {
+            TRY(write_line(number, within, from.first(piece), kind));
         }
-        memcpy(line->data + within, from.data(), piece);
-        line->dirty = true;
         offset += piece;
         from = from.subspan(piece);
     }
     return {};
 }
 
+Result<void> BlockCache::write_line(uint64_t number, size_t within, std::span<const std::byte> from,
+                                    Kind kind)
+{
+    if (!held_) TRY(make_room());
+    Line* line = TRY(fetch(number, from.size() == length_of(number)));
+    uint8_t replaced = line->missing & filled(within, from.size());
+    line->missing &= static_cast<uint8_t>(~replaced);
+    // The blocks at the two ends keep a part.
+    if (auto read = complete(*line, within, from.size()); !read) {
+        line->missing |= replaced;
+        return read;
+    }
+    memcpy(line->data + within, from.data(), from.size());
+    soil(*line, touched(within, from.size()), kind);
+    return {};
+}
+
+// Long data: the lines that are here get it too.
+Result<void> BlockCache::write_straight(uint64_t number, size_t lines, const std::byte* from)
+{
+    size_t per_line = line_bytes / device_.block_bytes;
+    TRY(to_device(number * per_line, static_cast<uint32_t>(lines * per_line), from));
+    counts_.written += lines;
+    for (size_t i = 0; i < lines; ++i) {
+        Line* line = find(number + i);
+        if (!line) continue;
+        memcpy(line->data, from + i * line_bytes, line_bytes);
+        line->missing = 0;
+        line->written_epoch = epoch_;
+        clean(*line);
+    }
+    return {};
+}
+
+Result<void> BlockCache::to_device(uint64_t first, uint32_t count, const std::byte* from)
+{
+    own_ = true;
+    auto written = device_.write(first, count, from);
+    own_ = false;
+    unflushed_ = true;  // in part, perhaps
+    return written;
+}
+
+void BlockCache::forget(uint64_t offset, uint64_t bytes)
+{
+    if (bytes == 0 || offset >= bytes_) return;
+    bytes = std::min(bytes, bytes_ - offset);
+    uint64_t from = offset / line_bytes, to = (offset + bytes - 1) / line_bytes;
+    auto drop = [&](Line& line) {
+        uint64_t start = line.number * line_bytes;
+        size_t begin = start < offset ? static_cast<size_t>(offset - start) : 0;
+        auto end = static_cast<size_t>(std::min<uint64_t>(line_bytes, offset + bytes - start));
+        auto left = static_cast<uint8_t>(line.dirty & ~filled(begin, end - begin));
+        if (left)
+            line.dirty = left;
+        else
+            clean(line);
+    };
+    if (to - from < line_count_) {
+        for (; from <= to; ++from) {
+            if (Line* line = find(from); line && line->dirty) drop(*line);
+        }
+        return;
+    }
+    for (Line* line = newest_; line; line = line->older) {
+        if (line->dirty && line->number >= from && line->number <= to) drop(*line);
+    }
+}
+
+// ---- in which order
+
+void BlockCache::drop_edges(Line& line)
+{
+    while (Edge* edge = line.before) {
+        line.before = edge->next;
+        delete edge;
+    }
+}
+
+// The line will be no more.
+void BlockCache::forget_edges_to(const Line& gone)
+{
+    for (Line* line = newest_; line; line = line->older) {
+        for (Edge** link = &line->before; *link;) {
+            Edge* edge = *link;
+            if (edge->first == &gone) {
+                *link = edge->next;
+                delete edge;
+            } else {
+                link = &edge->next;
+            }
+        }
+    }
+}
+
+bool BlockCache::holds(const Edge& edge)
+{
+    return edge.first->dirty && edge.first->generation == edge.generation;
+}
+
+// Whether `first` has to be written before `later` for what they hold already.
+bool BlockCache::comes_before(Line& first, Line& later)
+{
+    ++mark_;
+    Line* stack = &later;
+    later.next_to_visit = nullptr;
+    later.mark = mark_;
+    while (stack) {
+        Line* line = stack;
+        stack = line->next_to_visit;
+        for (Edge* edge = line->before; edge; edge = edge->next) {
+            if (!holds(*edge) || edge->first->mark == mark_) continue;
+            if (edge->first == &first) return true;
+            edge->first->mark = mark_;
+            edge->first->next_to_visit = stack;
+            stack = edge->first;
+        }
+    }
+    return false;
+}
+
+Result<void> BlockCache::order(uint64_t first, uint64_t later)
+{
+    if (journal_ || first / device_.block_bytes == later / device_.block_bytes) return {};
+    Line* from = find(first / line_bytes);
+    if (!from || !from->dirty) return unflushed_ ? wait_for_flush(later) : Result<void>();
+    Line* to = find(later / line_bytes);
+    if (to == from || (to && to->dirty && comes_before(*to, *from))) {
+        TRY(write_back());
+        return unflushed_ ? flush() : Result<void>();
+    }
+    to = TRY(fetch(later / line_bytes));
+    if (!from->dirty) return wait_for_flush(later);  // there was no room
+    for (Edge* edge = to->before; edge; edge = edge->next) {
+        if (edge->first == from && holds(*edge)) return {};
+    }
+    auto edge = make<Edge>(Edge{from, from->generation, to->before});
+    if (!edge) return write_back();
+    to->before = edge.value();
+    return {};
+}
+
+Result<void> BlockCache::wait_for_flush(uint64_t later)
+{
+    Line* line = TRY(fetch(later / line_bytes));
+    line->barrier = epoch_;
+    return {};
+}
+
+bool BlockCache::waits(const Line& line)
+{
+    for (Edge* edge = line.before; edge; edge = edge->next) {
+        if (holds(*edge)) return true;
+    }
+    return false;
+}
+
+bool BlockCache::needs_flush(const Line& line) const
+{
+    if (line.barrier == epoch_) return true;
+    for (Edge* edge = line.before; edge; edge = edge->next) {
+        if (edge->first->written_epoch == epoch_) return true;
+    }
+    return false;
+}
+
+// ---- writing back
+
+Result<void> BlockCache::make_room()
+{
+    size_t limit = std::max<size_t>(limit_ * 3 / 4, 1);
+    bool journal_full = journal_ && dirty_metadata_ >= journal_->most_lines * 3 / 4;
+    return dirty_count_ > limit || journal_full ? write_back() : Result<void>();
+}
+
+std::byte* BlockCache::get_staging()
+{
+    if (staging_.size() == 0) {
+        if (auto made = Buffer::of(staging_lines * line_bytes)) staging_ = std::move(made).value();
+    }
+    return staging_.data();
+}
+
+// Puts the lines that are to be written into chosen_, in their order on the device.
+template <class Wanted> Result<void> BlockCache::collect(Wanted wanted)
+{
+    if (chosen_room_ < dirty_count_) {
+        delete[] chosen_;
+        chosen_room_ = std::max(dirty_count_, line_count_);
+        chosen_ = new (std::nothrow) Line*[chosen_room_];
+        if (!chosen_) chosen_room_ = 0;
+        if (!chosen_) return Error::no_memory;
+    }
+    chosen_count_ = 0;
+    for (Line* line = newest_; line; line = line->older) {
+        if (line->dirty && wanted(*line)) chosen_[chosen_count_++] = line;
+    }
+    std::sort(chosen_, chosen_ + chosen_count_,
+              [](const Line* a, const Line* b) { return a->number < b->number; });
+    return {};
+}
+
+// What is in chosen_; neighbours in one request.
+Result<void> BlockCache::write_chosen()
+{
+    std::byte* staging = get_staging();
+    size_t per_line = line_bytes / device_.block_bytes;
+    uint64_t first = 0;
+    uint32_t count = 0;
+    const std::byte* from = nullptr;  // where they are: in one line, or collected
+    size_t written = 0;               // lines of chosen_
+    auto end_run = [&](size_t lines) -> Result<void> {
+        if (count) TRY(to_device(first, count, from));
+        count = 0;
+        for (; written < lines; ++written) {
+            chosen_[written]->written_epoch = epoch_;
+            clean(*chosen_[written]);
+            ++counts_.written;
+        }
+        return {};
+    };
+    for (size_t i = 0; i < chosen_count_; ++i) {
+        Line& line = *chosen_[i];
+        for (size_t begin = 0, end = 0; begin < per_line; begin = end + 1) {
+            for (end = begin; end < per_line && line.dirty >> end & 1;) ++end;
+            if (end == begin) continue;
+            uint64_t block = line.number * per_line + begin;
+            size_t have = count * size_t{device_.block_bytes};
+            size_t bytes = (end - begin) * device_.block_bytes;
+            if (count == 0 || !staging || block != first + count ||
+                have + bytes > staging_.size()) {
+                TRY(end_run(i));
+                first = block;
+                from = line.data + begin * device_.block_bytes;
+                have = 0;
+            } else if (count && from != staging) {
+                memcpy(staging, from, have);
+                from = staging;
+            }
+            if (have) memcpy(staging + have, line.data + begin * device_.block_bytes, bytes);
+            count += static_cast<uint32_t>(end - begin);
+        }
+    }
+    return end_run(chosen_count_);
+}
+
+Result<void> BlockCache::flush()
+{
+    TRY(device_.flush());
+    ++epoch_;
+    ++counts_.flushes;
+    unflushed_ = false;
+    return {};
+}
+
+// Data first, so that no metadata names blocks that do not hold it yet.
+Result<void> BlockCache::write_back()
+{
+    if (dirty_count_ > dirty_metadata_) {
+        TRY(collect([](const Line& line) { return line.kind == Kind::data; }));
+        TRY(write_chosen());
+    }
+    if (dirty_metadata_ == 0) return {};
+    if (unflushed_) TRY(flush());
+    return journal_ ? write_with_journal() : write_in_order();
+}
+
+Result<void> BlockCache::write_in_order()
+{
+    while (dirty_metadata_) {
+        TRY(collect([](const Line& line) { return !waits(line); }));
+        if (chosen_count_ == 0) TRY(collect([](const Line&) { return true; }));
+        bool after_flush = false;
+        for (size_t i = 0; i < chosen_count_; ++i) after_flush |= needs_flush(*chosen_[i]);
+        if (after_flush && unflushed_) TRY(flush());
+        TRY(write_chosen());
+    }
+    return {};
+}
+
+Result<void> BlockCache::write_with_journal()
+{
+    TRY(journal_->before_writing(*this));
+    TRY(collect([](const Line&) { return true; }));
+    TRY(write_chosen());
+    TRY(flush());
+    return journal_->after_writing();
+}
+
+BlockCache::Dirty BlockCache::next_dirty(uint64_t offset)
+{
+    if (offset == 0 && !collect([](const Line& line) { return line.kind == Kind::metadata; }))
+        return {};
+    Line** end = chosen_ + chosen_count_;
+    Line** line = std::lower_bound(chosen_, end, offset, [](const Line* a, uint64_t at) {
+        return a->number * line_bytes < at;
+    });
+    if (line == end) return {};
+    return {
+        (*line)->number * line_bytes, {(*line)->data, length_of((*line)->number)}, (*line)->dirty};
+}
+
 Result<void> BlockCache::sync()
 {
-    bool wrote = false;
-    for (size_t i = 0; i < line_count_; ++i) {
-        if (!lines_[i].dirty) continue;
-        TRY(write_back(lines_[i]));
-        wrote = true;
-    }
-    return wrote ? device_.flush() : Result<void>{};
+    if (!config_can_write) return {};
+    TRY(write_back());
+    return unflushed_ ? flush() : Result<void>();
 }

@@ -2,10 +2,14 @@
 // A block device as a file system sees it: bytes, with a cache for what is small or looked at
 // often.
 //
-// Reads of whole cache lines go straight from the device to the caller; pieces go through the
-// cache. Writes stay in the cache until sync(), or until it is full of them. A block that cannot be
-// read does not keep the others of its line from being used. What anybody else reads from or writes
-// to the same part of the disk, by way of whatever BlockDevice, agrees with what is here.
+// Long reads and long writes of data go straight between the device and the caller; the rest goes
+// through lines of 4 KiB. What is written stays in them until sync(), or until the cache is full.
+// Then data goes first, and metadata in the order that order() asked for, with flushes between, so
+// that whatever a power cut leaves on the medium is consistent; a block of the device is what is
+// written wholly or not at all. A file system with a journal of its own is a WriteAhead instead.
+// A block that cannot be read does not keep the others of its line from being used. What anybody
+// else reads from or writes to the same part of the disk, by way of whatever BlockDevice, agrees
+// with what is here.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,20 +17,82 @@
 #include "hal/classes.h"
 #include "lib/heap.h"
 
+class BlockCache;
+
+// A journal: told before metadata is written in place, and when that is done.
+class WriteAhead {
+public:
+    // Data has been written and flushed. Metadata is what cache.next_dirty() gives; it goes to its
+    // place when this has returned without an error.
+    virtual Result<void> before_writing(BlockCache& cache) = 0;
+    virtual Result<void> after_writing() = 0;  // all of it is on the medium
+
+    size_t most_lines = 0;  // that one commit can hold; the cache writes before it has more
+
+protected:
+    ~WriteAhead() = default;
+};
+
 class BlockCache final : BlockCopies {
 public:
     static constexpr size_t line_bytes = 4096;
+    enum class Kind : uint8_t { metadata, data };
 
+    // `lines` at most, allocated when they are needed; 0: a share of the kernel's memory.
     // Errors: no_memory, unsupported (blocks larger than a line).
-    static Result<BlockCache*> make_for(BlockDevice& device, size_t lines = 64);
+    static Result<BlockCache*> make_for(BlockDevice& device, size_t lines = 0);
     ~BlockCache();  // what has not been synced is lost
     BlockCache(const BlockCache&) = delete;
 
     // Any offset, any length. Errors: invalid (beyond the end of the device), and the device's.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
-    Result<void> write(uint64_t offset, std::span<const std::byte> from);
+    // `kind` is of all that is in the touched lines: a file system keeps data and metadata in
+    // different ones as far as it can. A line that has had metadata counts as such until written.
+    Result<void> write(uint64_t offset, std::span<const std::byte> from,
+                       Kind kind = Kind::metadata);
+    // Right before a write at `later`: it must not be on the medium before what has been written at
+    // `first` until now is. If it is the other way round for what they already hold, or both are in
+    // one line but not in one block, all that there is is written now. Data need not be named as
+    // `first`: it always goes before metadata.
+    Result<void> order(uint64_t first, uint64_t later);
+    // What is there is of no use any more: blocks that have been freed. Not written if it was not.
+    void forget(uint64_t offset, uint64_t bytes);
     // All that was written is on the medium.
     Result<void> sync();
+
+    // While one lives, what is written belongs together: metadata is not written because the cache
+    // is full, but only when it ends. One operation of a file system, a few dozen lines at most;
+    // they may be nested.
+    class Operation {
+    public:
+        explicit Operation(BlockCache& cache) : cache_(cache) { ++cache.held_; }
+        ~Operation() { --cache_.held_; }
+        Operation(const Operation&) = delete;
+        // Before the first write: makes room. Errors: the device's, of writing what there is.
+        Result<void> begin() { return cache_.held_ == 1 ? cache_.make_room() : Result<void>(); }
+
+    private:
+        BlockCache& cache_;
+    };
+
+    void set_write_ahead(WriteAhead* journal) { journal_ = journal; }
+    // Lines of metadata that are not on the medium as they are here, in rising order: the first one
+    // from `offset` on; data is empty after the last. Bit n of `changed`: the n-th block of it.
+    struct Dirty {
+        uint64_t offset;
+        std::span<const std::byte> data;
+        uint8_t changed;
+    };
+    Dirty next_dirty(uint64_t offset);
+
+    // Another limit for the number of lines; 0: as few as there can be. Lines that are needed to
+    // hold what has not been written stay until it is.
+    void set_limit(size_t lines);
+    size_t lines() const { return line_count_; }
+    struct Counts {
+        uint64_t hits = 0, misses = 0, read_ahead = 0, written = 0, flushes = 0;  // lines
+    };
+    const Counts& counts() const { return counts_; }
 
     // A packed on-disk structure at an offset.
     template <class T> Result<T> read_as(uint64_t offset)
@@ -40,32 +106,78 @@ public:
     uint64_t bytes() const { return bytes_; }
 
 private:
-    struct Line {
-        uint64_t number = no_line;  // of the line on the device: offset / line_bytes
-        uint32_t last_used = 0;
-        bool dirty = false;
-        uint8_t missing = 0;  // a bit for each block that could not be read
-        std::byte* data = nullptr;
-    };
+    struct Line;
+    struct Edge;
     static constexpr uint64_t no_line = ~0ull;
 
-    explicit BlockCache(BlockDevice& device);
+    BlockCache(BlockDevice& device, size_t limit);
+    template <class T, class... Args> friend Result<T*> make(Args&&... args);
+
+    // Lines: found by number, and in the order in which they were used.
+    Line*& bucket(uint64_t number);
     Line* find(uint64_t number);
-    // `whole`: it is about to be overwritten.
+    void insert(Line& line, uint64_t number);
+    void remove(Line& line);
+    void link(Line& line);
+    void unlink(Line& line);
+    void use(Line& line);
+    void release(Line& line);
+    bool grow();
+    Line* spare();
+    Result<Line*> victim();
+
     Result<Line*> fetch(uint64_t number, bool whole = false);
+    Result<void> fill(Line& line, uint64_t number);
+    size_t ahead(uint64_t number);
+    bool read_ahead(Line& line, uint64_t number, size_t lines);
     Result<void> complete(Line& line, size_t within, size_t bytes);
-    Result<void> write_back(Line& line);
     Result<void> load(uint64_t number, size_t lines, std::byte* into);
     // The blocks of a line that these bytes touch, or fill, as bits.
     uint8_t touched(size_t within, size_t bytes) const;
     uint8_t filled(size_t within, size_t bytes) const;
-    void agree(bool written, uint64_t first, uint32_t count, std::byte* data) override;
     size_t length_of(uint64_t number) const;  // the device's last line may be short
+    void agree(bool written, uint64_t first, uint32_t count, std::byte* data) override;
+    void agree(Line& line, bool written, uint64_t first, uint32_t count, std::byte* data);
+
+    void clean(Line& line);
+    void soil(Line& line, uint8_t blocks, Kind kind);
+    Result<void> write_line(uint64_t number, size_t within, std::span<const std::byte> from,
+                            Kind kind);
+    Result<void> write_straight(uint64_t number, size_t lines, const std::byte* from);
+    Result<void> to_device(uint64_t first, uint32_t count, const std::byte* from);
+
+    void drop_edges(Line& line);
+    void forget_edges_to(const Line& gone);
+    static bool holds(const Edge& edge);
+    static bool waits(const Line& line);
+    bool needs_flush(const Line& line) const;
+    bool comes_before(Line& first, Line& later);
+    Result<void> wait_for_flush(uint64_t later);
+
+    Result<void> make_room();
+    std::byte* get_staging();
+    template <class Wanted> Result<void> collect(Wanted wanted);
+    Result<void> write_chosen();
+    Result<void> flush();
+    Result<void> write_back();
+    Result<void> write_in_order();
+    Result<void> write_with_journal();
 
     BlockDevice& device_;
     uint64_t bytes_;
-    Buffer storage_;
-    Line* lines_ = nullptr;
-    size_t line_count_ = 0;
-    uint32_t clock_ = 0;
+    size_t limit_, line_count_ = 0, dirty_count_ = 0, dirty_metadata_ = 0;
+    Line *newest_ = nullptr, *oldest_ = nullptr;
+    Line** table_ = nullptr;   // by number
+    Line** chosen_ = nullptr;  // those that are to be written next, sorted
+    size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;
+    Buffer staging_;  // where lines that are neighbours on the device meet
+    WriteAhead* journal_ = nullptr;
+    unsigned held_ = 0;
+    uint32_t epoch_ = 1;      // how often the device has been flushed
+    uint32_t mark_ = 0;       // of the last search
+    bool unflushed_ = false;  // something has been written since
+    bool own_ = false;        // what the device is told just now comes from here
+    uint64_t next_miss_ = no_line;
+    size_t run_ = 0;  // lines to read ahead
+    Counts counts_;
 };

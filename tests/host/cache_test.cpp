@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "block/cache.h"
+#include <gmock/gmock.h>
 #include "fakes/machine.h"
-#include "images.h"
+#include "power_cut.h"
 
 namespace {
 
@@ -73,6 +74,8 @@ TEST_F(Cache, WritesBackUnderPressure)
     std::byte b[] = {std::byte{0x77}};
     ASSERT_TRUE(cache->write(5, b));
     for (uint64_t line = 1; line < 9; ++line) read(line * 4096 + 1, 1);
+    EXPECT_EQ(disk.writes, 0u) << "reading needs no more than other lines";
+    for (uint64_t line = 1; line < 5; ++line) ASSERT_TRUE(cache->write(line * 4096, b));
     EXPECT_EQ(disk.data[5], 0x77);
 }
 
@@ -90,6 +93,263 @@ TEST_F(Cache, RefusesReadOnlyDevices)
     disk.read_only = true;
     std::byte b[1] = {};
     EXPECT_EQ(cache->write(0, b).error(), Error::read_only);
+}
+
+TEST_F(Cache, ReadsAheadForWhoReadsOn)
+{
+    ImageDevice large(std::vector<char>(1 << 20));
+    BlockCache* ahead = BlockCache::make_for(large, 64).value();
+    std::byte b[100];
+    for (uint64_t offset = 0; offset < 1 << 20; offset += sizeof b) {
+        if (offset + sizeof b > 1 << 20) break;
+        ASSERT_TRUE(ahead->read(offset, b));
+    }
+    EXPECT_LT(large.reads, 256u / 8);
+    EXPECT_EQ(large.blocks_read, (1u << 20) / 512) << "nothing twice, nothing that is not there";
+    large.reads = 0;
+    for (uint64_t line : {200, 100, 50, 20, 5}) ASSERT_TRUE(ahead->read(line * 4096, b));
+    EXPECT_LE(large.blocks_read - (1u << 20) / 512, 5 * 8u) << "one line for who jumps about";
+}
+
+TEST_F(Cache, LongReadsAreAsTheyWouldBeWritten)
+{
+    std::byte b[] = {std::byte{0xee}};
+    ASSERT_TRUE(cache->write(4096 + 600, b));
+    ASSERT_TRUE(cache->write(6 * 4096, b));
+    auto all = read(0, 40 * 1024);
+    EXPECT_EQ(all[4096 + 600], b[0]);
+    EXPECT_EQ(all[6 * 4096], b[0]);
+    EXPECT_EQ(disk.writes, 0u);
+}
+
+TEST_F(Cache, WritesOnlyTheBlocksThatChanged)
+{
+    std::byte b[] = {std::byte{1}};
+    ASSERT_TRUE(cache->write(1024, b));
+    ASSERT_TRUE(cache->write(3 * 512, b));
+    disk.data[0] = 'x';  // as if somebody else had written it behind our back
+    ASSERT_TRUE(cache->sync());
+    EXPECT_EQ(disk.data[0], 'x');
+    EXPECT_EQ(disk.data[1024], 1);
+    EXPECT_EQ(disk.data[1536], 1);
+    EXPECT_EQ(disk.writes, 1u) << "neighbours together";
+}
+
+TEST_F(Cache, ForgetsWhatHasBeenFreed)
+{
+    std::vector<std::byte> b(4096, std::byte{2});
+    ASSERT_TRUE(cache->write(0, b));
+    ASSERT_TRUE(cache->write(4096, b));
+    cache->forget(512, 4096);
+    ASSERT_TRUE(cache->sync());
+    EXPECT_EQ(disk.data[0], 2);
+    EXPECT_NE(disk.data[512], 2);
+    EXPECT_NE(disk.data[4095], 2);
+    EXPECT_NE(disk.data[4096], 2);
+    EXPECT_EQ(disk.data[4096 + 512], 2);
+}
+
+TEST_F(Cache, CanBeMadeSmallerAndLarger)
+{
+    for (uint64_t line = 0; line < 4; ++line) read(line * 4096, 1);
+    EXPECT_EQ(cache->lines(), 4u);
+    std::byte b[] = {std::byte{1}};
+    for (uint64_t line = 0; line < 3; ++line) ASSERT_TRUE(cache->write(line * 4096, b));
+    cache->set_limit(0);
+    EXPECT_EQ(cache->lines(), 3u) << "what is to be written stays";
+    ASSERT_TRUE(cache->sync());
+    cache->set_limit(8);
+    for (uint64_t line = 0; line < 8; ++line) expect_same(line * 4096, read(line * 4096, 1));
+    EXPECT_EQ(cache->lines(), 8u);
+}
+
+// ---- in which order things come to the medium
+
+struct Order : testing::Test {
+    Order() : disk(std::vector<char>(576 << 10)) { cache = BlockCache::make_for(disk, 32).value(); }
+    ~Order() override { delete cache; }
+    void write(uint64_t offset, int value, BlockCache::Kind kind = BlockCache::Kind::metadata)
+    {
+        std::byte b[] = {std::byte(value)};
+        ASSERT_TRUE(cache->write(offset, b, kind));
+    }
+    void write_after(uint64_t first, uint64_t later, int value)
+    {
+        ASSERT_TRUE(cache->order(first, later));
+        write(later, value);
+    }
+    // In whatever a power cut leaves: rule() of the image.
+    void expect_always(const std::function<bool(const std::vector<char>&)>& rule)
+    {
+        for (unsigned seed = 1; seed < 4; ++seed) {
+            disk.each_cut(250, seed,
+                          [&](const PowerCutDisk::Cut& cut) { EXPECT_TRUE(rule(cut.image)); });
+        }
+    }
+    FakeMachine machine;
+    PowerCutDisk disk;
+    BlockCache* cache;
+};
+
+TEST_F(Order, DataComesBeforeMetadata)
+{
+    write(0, 1);
+    write(8192, 1, BlockCache::Kind::data);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& image) { return !image[0] || image[8192]; });
+    EXPECT_EQ(disk.flushes, 2u);
+}
+
+TEST_F(Order, LongDataComesBeforeMetadata)
+{
+    std::vector<std::byte> data(256 << 10, std::byte{1});
+    ASSERT_TRUE(cache->write(256 << 10, data, BlockCache::Kind::data));
+    EXPECT_GT(disk.now(), 0u) << "straight to the device";
+    write(0, 1);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& image) {
+        return !image[0] || std::count(image.begin() + (256 << 10), image.end(), 1) == 256 << 10;
+    });
+}
+
+TEST_F(Order, AChainIsWrittenLinkByLink)
+{
+    write(40'000, 1);
+    write_after(40'000, 20'000, 2);
+    write_after(20'000, 0, 3);
+    write(60'000, 4);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& i) { return (!i[0] || i[20'000]) && (!i[20'000] || i[40'000]); });
+    EXPECT_EQ(disk.data[0], 3);
+    EXPECT_EQ(disk.flushes, 3u);
+}
+
+TEST_F(Order, WhatWouldGoRoundIsWrittenAtOnce)
+{
+    write(0, 1);
+    write_after(0, 8192, 1);
+    write_after(8192, 16'384, 1);
+    write_after(16'384, 0, 2);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& i) {
+        return (!i[8192] || i[0]) && (!i[16'384] || i[8192]) && (i[0] != 2 || i[16'384]);
+    });
+    EXPECT_EQ(disk.data[0], 2);
+}
+
+TEST_F(Order, BlocksOfOneLineHaveAnOrderToo)
+{
+    write(1024, 1);
+    write_after(1024, 2048, 1);
+    write_after(2048, 2049, 1);  // one block: together
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& i) { return (!i[2048] || i[1024]) && i[2048] >= i[2049]; });
+}
+
+TEST_F(Order, WhatHasBeenWrittenButNotFlushedStillCounts)
+{
+    write(0, 1);
+    for (int line = 1; line < 32; ++line) write(line * 4096, 1);  // more than it wants to hold
+    EXPECT_GT(disk.now(), 0u);
+    write_after(0, 40 * 4096, 1);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& i) { return !i[40 * 4096] || i[0]; });
+}
+
+TEST_F(Order, RandomOrdersHold)
+{
+    std::mt19937 random(7);
+    struct Rule {
+        size_t first, later;
+        int value_first, value_later;
+    };
+    std::vector<Rule> rules;
+    std::vector<int> value(60);  // of a byte in each of as many blocks of 20 lines
+    auto at = [](size_t n) { return n / 3 * 4096 + n % 3 * 512; };
+    for (int step = 1; step < 120; ++step) {
+        size_t a = random() % value.size(), b = random() % value.size();
+        value[a] = step;
+        write(at(a), step);
+        if (a == b) continue;
+        ASSERT_TRUE(cache->order(at(a), at(b)));
+        value[b] = step;
+        write(at(b), step);
+        rules.push_back({at(a), at(b), step, step});
+        if (random() % 20 == 0) {
+            ASSERT_TRUE(cache->sync());
+        }
+    }
+    ASSERT_TRUE(cache->sync());
+    expect_always([&](auto& image) {
+        for (const Rule& rule : rules) {
+            if (image[rule.later] >= rule.value_later && image[rule.first] < rule.value_first)
+                return false;
+        }
+        return true;
+    });
+    for (size_t n = 0; n < value.size(); ++n) EXPECT_EQ(disk.data[at(n)], value[n]);
+}
+
+TEST_F(Order, NothingOfAnOperationIsWrittenBeforeItEnds)
+{
+    {
+        BlockCache::Operation operation(*cache);
+        ASSERT_TRUE(operation.begin());
+        for (int line = 0; line < 60; ++line) write(line * 4096, 1);
+        EXPECT_EQ(disk.now(), 0u);
+    }
+    BlockCache::Operation next(*cache);
+    ASSERT_TRUE(next.begin());
+    EXPECT_GT(disk.now(), 0u) << "it was too much";
+}
+
+// A journal of one slot: a copy of the lines, then how many there are.
+struct OneSlot final : WriteAhead {
+    explicit OneSlot(BlockDevice& disk) : disk(disk) { most_lines = 16; }
+    Result<void> before_writing(BlockCache& cache) override
+    {
+        uint32_t count = 0;
+        for (auto d = cache.next_dirty(0); !d.data.empty(); d = cache.next_dirty(d.offset + 4096)) {
+            TRY(disk.write(1024 + count * 8, 8, d.data.data()));
+            where.push_back(d.offset);
+            ++count;
+        }
+        TRY(disk.flush());
+        std::byte block[512] = {std::byte(count)};
+        TRY(disk.write(1000, 1, block));
+        return disk.flush();
+    }
+    Result<void> after_writing() override
+    {
+        ++commits;
+        std::byte block[512] = {};
+        return disk.write(1000, 1, block);
+    }
+    BlockDevice& disk;
+    std::vector<uint64_t> where;
+    int commits = 0;
+};
+
+TEST_F(Order, AJournalIsWrittenFirst)
+{
+    OneSlot journal(disk);
+    cache->set_write_ahead(&journal);
+    write(0, 1);
+    write_after(0, 8192, 2);
+    write_after(8192, 0, 3);
+    write(4096, 4);
+    write(100'000, 5, BlockCache::Kind::data);
+    EXPECT_EQ(disk.now(), 0u);
+    ASSERT_TRUE(cache->sync());
+    EXPECT_THAT(journal.where, testing::ElementsAre(0, 4096, 8192));
+    EXPECT_EQ(journal.commits, 1);
+    expect_always([](auto& i) {
+        bool journaled = i[512'000] == 3, whole = i[0] == 3 && i[8192] == 2 && i[4096] == 4;
+        bool nothing = !i[0] && !i[8192] && !i[4096];
+        return journaled || whole || nothing;
+    });
+    for (int line = 0; line < 20; ++line) write(line * 4096, 6);
+    EXPECT_GE(journal.commits, 2) << "before it has more than the journal can take";
 }
 
 }  // namespace

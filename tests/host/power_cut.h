@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A disk that remembers what was written to it, and shows what a power cut would have left at any
+// moment; and other people's checkers for what it shows.
+//
+//   PowerCutDisk disk(load_image("ext2-1k.img"));
+//   ... mount, write, sync; states.push_back({disk.now(), model}); ...
+//   disk.each_cut(cuts(300), seed, [&](const PowerCutDisk::Cut& cut) {
+//       auto checked = run_checker(cut.image, "e2fsck -fn");
+//       ... what was synced at states with moment <= cut.moment has to be there ...
+//   });
+#pragma once
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+#include "images.h"
+
+inline std::vector<char> load_image(const std::string& file)
+{
+    return ImageDevice::load(file).data;
+}
+
+// How many moments a test looks at: `usual` in the suite, 10,000 by `./vesper test --long`.
+inline size_t cuts(size_t usual) { return getenv("VESPER_LONG") ? 10'000 : usual; }
+
+class PowerCutDisk final : public BlockDevice {
+public:
+    explicit PowerCutDisk(std::vector<char> bytes, uint32_t block_bytes = 512)
+        : data(std::move(bytes))
+    {
+        this->block_bytes = block_bytes;
+        data.resize((data.size() + block_bytes - 1) / block_bytes * block_bytes);
+        blocks = data.size() / block_bytes;
+        name.append("wd0a");
+        first_ = data;
+    }
+
+    // Moments are numbered by the blocks that have been written, and the flushes.
+    size_t now() const { return events_.size(); }
+
+    struct Cut {
+        size_t moment;  // all that was flushed until then is on the medium
+        bool reordered;
+        std::vector<char> image;
+    };
+    // Calls check(cut) for `most` moments, evenly spread. At every second one the blocks since the
+    // last flush have come to the medium in their order, at the others in any: each has its old
+    // contents, or some that it was given since.
+    void each_cut(size_t most, unsigned seed, const std::function<void(const Cut&)>& check) const
+    {
+        std::mt19937 random(seed);
+        std::vector<char> flushed = first_;
+        size_t end = 0;  // of what is in `flushed`
+        most = std::min(most, events_.size() + 1);
+        for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i) {
+            size_t moment = most == 1 ? events_.size() : events_.size() * i / (most - 1);
+            for (size_t last = moment; last > end; --last) {
+                if (!events_[last - 1].bytes.empty()) continue;
+                for (; end < last; ++end) apply(flushed, events_[end]);
+            }
+            Cut cut{moment, i % 2 == 1, flushed};
+            for (size_t n = end; n < moment; ++n) {
+                if (!cut.reordered || random() % 2) apply(cut.image, events_[n]);
+            }
+            SCOPED_TRACE("power cut at " + std::to_string(moment) + " of " +
+                         std::to_string(events_.size()) + (cut.reordered ? ", reordered" : ""));
+            check(cut);
+        }
+    }
+
+    std::vector<char> data;
+    size_t flushes = 0;
+
+private:
+    struct Event {
+        uint64_t block;
+        std::vector<char> bytes;  // none: a flush
+    };
+    void apply(std::vector<char>& image, const Event& event) const
+    {
+        std::copy(event.bytes.begin(), event.bytes.end(),
+                  image.begin() + std::ptrdiff_t(event.block * block_bytes));
+    }
+    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
+    {
+        memcpy(into, data.data() + first * block_bytes, size_t(count) * block_bytes);
+        return {};
+    }
+    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
+    {
+        auto bytes = reinterpret_cast<const char*>(from);
+        memcpy(data.data() + first * block_bytes, from, size_t(count) * block_bytes);
+        for (uint32_t i = 0; i < count; ++i, bytes += block_bytes)
+            events_.push_back({first + i, {bytes, bytes + block_bytes}});
+        return {};
+    }
+    Result<void> flush_blocks() override
+    {
+        ++flushes;
+        events_.push_back({});
+        return {};
+    }
+
+    std::vector<char> first_;
+    std::vector<Event> events_;
+};
+
+struct Checked {
+    int status;  // the program's
+    std::string output;
+};
+// Runs "COMMAND FILE", the image being in the file.
+inline Checked run_checker(const std::vector<char>& image, const std::string& command)
+{
+    std::string file = testing::TempDir() + "vesper-image-" + std::to_string(getpid());
+    std::ofstream(file, std::ios::binary).write(image.data(), std::streamsize(image.size()));
+    std::string path = "PATH=$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8 ";
+    FILE* program = popen((path + command + " " + file + " 2>&1 </dev/null").c_str(), "r");
+    Checked checked{-1, ""};
+    if (program) {
+        char part[4096];
+        while (size_t got = fread(part, 1, sizeof part, program)) checked.output.append(part, got);
+        int status = pclose(program);
+        checked.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    unlink(file.c_str());
+    return checked;
+}
