@@ -20,6 +20,7 @@ EVIDENCE = {
     "dosfstools": "mkfs.fat",
     "dpkg-dev": "dpkg-source",  # which brings make, patch and xz along
     "e2fsprogs": "mke2fs",
+    "exfatprogs": "mkfs.exfat",
     "fdisk": "sfdisk",
     "gdb": "gdb",
     "g++-multilib": "/usr/lib/gcc/*/*/32/libstdc++.a",
@@ -55,7 +56,7 @@ FILE_SYSTEM = {
     "fat16": ("dosfstools", "mtools"), "fat32": ("dosfstools", "mtools"),
 }
 CHECK = ("clang-format", "clang-tidy")
-IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "fdisk")  # that the host tests read
+IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "exfatprogs", "fdisk")  # that the host tests read
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
