@@ -98,7 +98,7 @@ function(read_config file)
     "const bool config_has_trace = ${has_trace};\n"
     "extern const bool config_can_write;\nconst bool config_can_write = ${can_write};\n"
     "extern const bool config_has_events;\nconst bool config_has_events = ${has_events};\n")
-  foreach(name scsi gpt el_torito)
+  foreach(name ata_queue scsi gpt el_torito)
     set(there false)
     if(name IN_LIST block_names OR NOT VESPER_BUILD STREQUAL kernel)
       set(there true)
