@@ -268,6 +268,13 @@ void WritableInode::fewer_links()
     volume().settle_later(*this);
 }
 
+// A directory that goes from its new place must not be found in the old one again, where ".." would
+// be another.
+Result<void> WritableInode::finish_move()
+{
+    return std::exchange(moved_, false) ? volume_.cache.sync() : Result<void>();
+}
+
 // ---- operations
 
 Result<void> WritableInode::make_dots(const WritableInode& parent)
@@ -358,6 +365,7 @@ Result<void> WritableInode::remove(std::string_view name)
     if (!TRY(find_place(name, found))) return Error::not_found;
     auto& node = static_cast<WritableInode&>(*TRY(volume_.inode(found.record.inode)));
     if (&node == this) return Error::corrupt;
+    TRY(node.finish_move());
     BlockCache::Operation operation(volume_.cache);
     TRY(operation.begin());
     TRY(erase_name(found, name));
@@ -404,6 +412,7 @@ Result<void> WritableInode::rename(std::string_view name, fs::Node& to, std::str
     bool moves = node.is_directory() && &target != this;
     // A name that was to come, and the new one, would be in any order: and "..", which is one.
     if (moves) TRY(volume_.cache.sync());
+    if (old) TRY(old->finish_move());
     BlockCache::Operation operation(volume_.cache);
     TRY(operation.begin());
     if (moves) TRY(target.more_links());
@@ -415,6 +424,7 @@ Result<void> WritableInode::rename(std::string_view name, fs::Node& to, std::str
     if (moves && !entered) target.fewer_links();
     uint64_t before = TRY(std::move(entered));
     if (moves) TRY(node.set_parent(target, before, before));
+    node.moved_ |= moves;
     TRY(volume_.cache.order(before, TRY(place_of_piece(from.piece))));
     TRY(erase_name(from, name));
     node.fewer_links();

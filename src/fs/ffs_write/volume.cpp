@@ -184,6 +184,7 @@ Result<void> WritableVolume::settle()
 {
     for (WritableInode* node = settling_; node; node = node->next_settling_) {
         node->stored_links_ = node->links;
+        node->moved_ = false;
         if (node->dead_)
             TRY(erase(*node));
         else

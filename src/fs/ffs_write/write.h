@@ -149,6 +149,7 @@ private:
     Result<void> check_new(std::string_view name) const;
     Result<void> make_dots(const WritableInode& parent);
     Result<void> set_parent(const WritableInode& parent, uint64_t named_at, uint64_t& dots_at);
+    Result<void> finish_move();
     Result<void> more_links();  // before there is another name
     void fewer_links();
     Index* index();
@@ -157,6 +158,7 @@ private:
     uint32_t stored_links_;
     uint64_t after_ = 0;  // a new block is on the medium after what is there; 0: anything
     bool fresh_ = false;  // it has never been stored
+    bool moved_ = false;  // to another directory, and the old name may be on the medium
     bool settling_ = false, dead_ = false, orphan_ = false, checked_ = false;
     WritableInode* next_settling_ = nullptr;
     Run extra_[2];  // of extended attributes, once it is dead
