@@ -55,9 +55,11 @@ foreach(maker ${makers})
   list(APPEND stamps ${stamp})
 endforeach()
 add_custom_target(images ALL DEPENDS ${stamps})
-add_compile_definitions(VESPER_IMAGES="${CMAKE_BINARY_DIR}/images")
+add_compile_definitions(VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
+  VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
 if(TARGET host_tests)
-  target_compile_definitions(host_tests PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images")
+  target_compile_definitions(host_tests PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
+    VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
 endif()
 foreach(program ${programs})
   add_dependencies(${program} images)

@@ -72,13 +72,18 @@ Result<void> Volume::check_sizes(const SuperBlock& super)
 
 Volume::~Volume()
 {
+    delete_nodes();
+    if (nodes_ != few_) delete[] nodes_;
+}
+
+void Volume::delete_nodes()
+{
     for (size_t i = 0; i < bucket_count_; ++i) {
         while (Inode* node = nodes_[i]) {
             nodes_[i] = node->next;
             delete node;
         }
     }
-    if (nodes_ != few_) delete[] nodes_;
 }
 
 Result<void> Volume::open(const SuperBlock& super, uint64_t)

@@ -116,6 +116,7 @@ public:
 protected:
     void insert(Inode* node);
     void remove(Inode* node);
+    void delete_nodes();
     virtual Result<Inode*> make_inode(uint32_t number, const InodeFields& fields);
     Inode*& bucket_of(uint64_t number) { return nodes_[number % bucket_count_]; }
 

@@ -22,6 +22,16 @@ void WritableInode::release()
     volume().settle_later(*this);
 }
 
+unsigned WritableInode::type_number(uint16_t old_mode) const
+{
+    switch (type) {
+    case fs::NodeType::directory: return 4;
+    case fs::NodeType::file: return 8;
+    case fs::NodeType::symlink: return 10;
+    default: return old_mode >> 12;
+    }
+}
+
 Result<void> WritableInode::store()
 {
     if (dead_) return {};
@@ -29,7 +39,14 @@ Result<void> WritableInode::store()
     int64_t now = fs::now_s();
     auto put = [&](auto inode) {
         using Seconds = decltype(inode.mtime);
-        inode.mode = static_cast<uint16_t>((inode.mode & 0170000) | mode);
+        if (fresh_) {
+            uint32_t gen = inode.gen + 1;
+            inode = {};
+            inode.gen = gen;
+            inode.atime = static_cast<Seconds>(now);
+            if constexpr (sizeof inode == sizeof(Ufs2Inode)) inode.birthtime = now;
+        }
+        inode.mode = static_cast<uint16_t>(type_number(inode.mode) << 12 | mode);
         inode.nlink = static_cast<int16_t>(stored_links_);
         inode.size = size;
         inode.blocks = static_cast<decltype(inode.blocks)>(blocks_);
@@ -38,6 +55,7 @@ Result<void> WritableInode::store()
         if (now) inode.ctime = static_cast<Seconds>(now);
         if (now) inode.ctimensec = 0;
         memcpy(inode.pointers, pointers_, sizeof inode.pointers);
+        fresh_ = false;
         return volume_.cache.write(at, std::as_bytes(std::span(&inode, 1)));
     };
     if (volume_.ufs2) return put(TRY(volume_.cache.read_as<Ufs2Inode>(at)));
@@ -308,7 +326,8 @@ Result<size_t> WritableInode::write_new(uint64_t offset, std::span<const std::by
     uint64_t room = run.count << volume_.fragment_shift;
     auto piece =
         from.first(static_cast<size_t>(std::min<uint64_t>(from.size(), room - within)));
-    auto result = write_zeros(place, within);
+    auto result = after_ ? volume_.cache.order(after_, place + within) : Result<void>();
+    if (result) result = write_zeros(place, within);
     if (result) result = volume_.cache.write(place + within, piece, kind());
     if (result) result = write_zeros(place + within + piece.size(), room - within - piece.size());
     if (result && is_directory()) result = volume_.cache.order(place + within, TRY(this->place()));

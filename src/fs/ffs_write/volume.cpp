@@ -184,6 +184,7 @@ Result<void> WritableVolume::settle()
 {
     for (WritableInode* node = settling_; node; node = node->next_settling_) {
         node->stored_links_ = node->links;
+        node->moved_ = false;
         if (node->dead_)
             TRY(erase(*node));
         else
@@ -254,23 +255,6 @@ Result<Inode*> WritableVolume::make_inode(uint32_t number, const InodeFields& fi
     return node;
 }
 
-// A free inode, as a file, directory or link that is empty.
-Result<void> WritableVolume::initialise(uint32_t number, uint16_t mode)
-{
-    uint64_t place = TRY(place_of_inode(number));
-    int64_t now = fs::now_s();
-    auto fill = [&](auto inode) {
-        uint32_t gen = inode.gen + 1;
-        inode = {.mode = mode, .nlink = int16_t(mode >> 12 == 4 ? 2 : 1)};
-        inode.gen = gen;
-        inode.atime = inode.mtime = inode.ctime = static_cast<decltype(inode.mtime)>(now);
-        if constexpr (sizeof inode == sizeof(Ufs2Inode)) inode.birthtime = now;
-        return cache.write(place, std::as_bytes(std::span(&inode, 1)));
-    };
-    if (ufs2) return fill(TRY(cache.read_as<Ufs2Inode>(place)));
-    return fill(TRY(cache.read_as<Ufs1Inode>(place)));
-}
-
 Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t permissions,
                                                 const WritableInode& parent)
 {
@@ -289,13 +273,18 @@ Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t perm
         return hal::fail(Error::corrupt, "{}: ffs: inode {} is in use, but was marked as free",
                          device(), number);
     }
-    TRY(initialise(number, static_cast<uint16_t>(kind << 12 | permissions)));
-    auto made = inode(number);
-    if (made) return static_cast<WritableInode*>(made.value());
-    constexpr uint16_t unused = 0;
-    TRY(cache.write(TRY(place_of_inode(number)), std::as_bytes(std::span(&unused, 1))));
-    TRY(groups.give_inode(number, is_directory));
-    return made.error();
+    InodeFields fields = {};
+    fields.mode = static_cast<uint16_t>(kind << 12 | permissions);
+    fields.links = is_directory ? 2 : 1;
+    fields.mtime = fs::now_s();
+    auto made = make<WritableInode>(*this, number, fields);
+    if (made) {
+        made.value()->fresh_ = true;
+        insert(made.value());
+    } else {
+        TRY(groups.give_inode(number, is_directory));  // nothing has ever named it
+    }
+    return made;
 }
 
 // ---- indexes
