@@ -68,6 +68,10 @@ static void say_hello()
 
 static void attach_devices()
 {
+    for (size_t i = 0; i < boot_info.module_count; ++i) {
+        if (boot_info.modules[i].bytes)
+            Device::offer(Device::root(), Device::on_loader(boot_info.modules[i]), config_drivers);
+    }
     for (const BusDriver* bus : config_buses) bus->scan(Device::root(), config_drivers);
     for (BlockDevice* disk = first_block_device(); disk; disk = disk->next) {
         if (!disk->whole) find_partitions(*disk);

@@ -17,9 +17,10 @@ HELP = """\
       (samples/demo.c) runs. Its functions' names become /kexec.sym, for fault reports.
       A C or C++ program gets a C library, unless its main takes a struct vesper * (docs/sdk.md).
         --root DIR          the root also has the files of this folder
-        --fs FS             ffs2 (default) ffs1 ext2 ext4 fat16 fat32
-        --label LABEL       mbr (default): the root is wd0p1; bsd: a NetBSD disklabel, wd0a;
-                            none: the whole disk, wd0
+        --fs FS             ffs2 (default) ffs1 ext2 ext4 fat16 fat32 iso9660; tar and cpio: the
+                            root is md0, an archive that the loader puts into memory
+        --label LABEL       mbr (default): the root is wd0p1; gpt: the same; bsd: a NetBSD
+                            disklabel, wd0a; none: the whole disk, wd0
         --boot PROTOCOL     multiboot (default) and pvh: QEMU loads the kernel;
                             multiboot2 and netbsd: GRUB does, from the disk
         --disk ide          what the disk is connected to
@@ -48,8 +49,8 @@ HELP = """\
       which ends, and calls it: without a restart. FILE is what `run` takes. Without --port: to the
       machine of `./vesper run`; else to a serial device, or a socket of QEMU's (telnet=on).
 
-  image OUT [PAYLOAD] [--root DIR] [--fs FS] [--label mbr|bsd] [--boot multiboot2|multiboot|netbsd]
-            [--config NAME] [--append TEXT]
+  image OUT [PAYLOAD] [--root DIR] [--fs FS] [--label mbr|bsd|gpt]
+            [--boot multiboot2|multiboot|netbsd] [--config NAME] [--append TEXT]
       Writes a disk that a PC boots from its BIOS: GRUB, the kernel as /vesper, PAYLOAD as /kexec.
 
   trace --driver NAME [-o FILE] -- [PAYLOAD] [options of run]
@@ -59,9 +60,10 @@ HELP = """\
   build [--config NAME] [--clang]
       Builds build/NAME/vesper, by default GENERIC; with clang: build/NAME-clang/vesper.
 
-  test [--quick] [--only check|host|fuzz|emu] [FILTER]
+  test [--quick | --long] [--only check|host|fuzz|emu] [FILTER]
       Runs all tests, or those whose names contain FILTER. --quick: fuzzers run over their corpus
-      only, and the emulator tests without those marked slow. The last line is `N passed, N failed`.
+      only, and the emulator tests without those marked slow. --long, many hours: 10,000 power cuts
+      on each file system, half an hour for each fuzzer. The last line is `N passed, N failed`.
 
   bindings [--check]        makes sdk/vesper.* and docs/api.md from include/vesper.h; --check: says
                             which are not as that has it
@@ -80,12 +82,12 @@ def parser() -> argparse.ArgumentParser:
 
     disk = argparse.ArgumentParser(add_help=False)
     disk.add_argument("--root", metavar="DIR")
-    disk.add_argument("--fs", choices=image.FILE_SYSTEMS, default="ffs2")
     disk.add_argument("--config", default="GENERIC")
     disk.add_argument("--append", default="", metavar="TEXT")
 
     run = argparse.ArgumentParser(parents=[disk], add_help=False)
     run.add_argument("payload", nargs="?")
+    run.add_argument("--fs", choices=image.FILE_SYSTEMS + image.ARCHIVES, default="ffs2")
     run.add_argument("--label", choices=image.LABELS, default="mbr")
     run.add_argument("--boot", choices=("multiboot", "multiboot2", "pvh", "netbsd"),
                      default="multiboot")
@@ -103,7 +105,8 @@ def parser() -> argparse.ArgumentParser:
     make = commands.add_parser("image", parents=[disk], add_help=False, allow_abbrev=False)
     make.add_argument("out", metavar="OUT")
     make.add_argument("payload", nargs="?")
-    make.add_argument("--label", choices=("mbr", "bsd"), default="mbr")
+    make.add_argument("--fs", choices=image.FILE_SYSTEMS, default="ffs2")
+    make.add_argument("--label", choices=("mbr", "bsd", "gpt"), default="mbr")
     make.add_argument("--boot", choices=image.LOADERS, default="multiboot2")
 
     send = command("push")
@@ -116,7 +119,9 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--clang", action="store_true")
 
     test = command("test")
-    test.add_argument("--quick", action="store_true")
+    effort = test.add_mutually_exclusive_group()
+    effort.add_argument("--quick", action="store_true")
+    effort.add_argument("--long", action="store_true")
     test.add_argument("--only", choices=("check", "host", "fuzz", "emu"))
     test.add_argument("filter", nargs="?", default="")
 

@@ -69,8 +69,10 @@ def shown(path) -> str:
 def tool(*command, cause: str = "", cure: str = "", **options) -> str:
     """Runs a program to its end and returns what it printed; its failure is a Problem."""
     words = [str(word) for word in command]
-    result = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+    if "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    result = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            errors="replace", **options)
     if result.returncode:
         message = cause or f"{words[0]} failed with exit code {result.returncode}"
         raise Problem(f"{message}:\n{result.stdout.rstrip()}", cure)

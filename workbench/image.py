@@ -2,6 +2,7 @@
 """Makes disks: a tree of files as a file system, in a partition, with GRUB before it."""
 import os
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from workbench import packages, partition, payload
 from workbench.console import Problem, shown, tool
 from workbench.partition import SECTOR, START
 
-FILE_SYSTEMS = ("ffs2", "ffs1", "ext2", "ext4", "fat16", "fat32")
-LABELS = ("mbr", "bsd", "none")
+FILE_SYSTEMS = ("ffs2", "ffs1", "ext2", "ext4", "fat16", "fat32", "iso9660")
+ARCHIVES = ("tar", "cpio")  # which a loader puts into memory
+LABELS = ("mbr", "bsd", "gpt", "none")
 LOADERS = ("multiboot", "multiboot2", "netbsd")  # that GRUB speaks
 GRUB = Path("/usr/lib/grub/i386-pc")
 MIB = 1 << 20
+BOOT_NEXT, CORE_NEXT = 0x5C, 0x1F4  # where GRUB's code has the sector of what follows it
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Loader:
     kernel: Path
     append: str = ""
     mode: str = "text"  # of the screen: or "1024x768x32", as GRUB's gfxpayload
+    module: Path | None = None  # a file that it loads beside the kernel
 
 
 def make_disk(disk: Path, *, fs: str, label: str, kexec: Path | None = None,
@@ -31,7 +35,7 @@ def make_disk(disk: Path, *, fs: str, label: str, kexec: Path | None = None,
     /kexec.sym; with a loader GRUB and /vesper too."""
     packages.ensure(*packages.FILE_SYSTEM[fs], *(packages.GRUB if loader else ()))
     if loader and label == "none":
-        raise Problem("GRUB has no room on a disk without a label", "Use --label mbr or bsd.")
+        raise Problem("GRUB has no room on a disk without a label", "Use --label mbr, bsd or gpt.")
     work.mkdir(parents=True, exist_ok=True)
     tree, volume = work / "root", work / "volume"
     copy_tree(tree, root, kexec, loader, links=not fs.startswith("fat"))
@@ -65,6 +69,25 @@ def copy_tree(tree: Path, root: Path | None, kexec: Path | None, loader: Loader 
                 shutil.copyfile(source, copy)
     if loader:
         tool("objcopy", "--strip-debug", loader.kernel, tree / "vesper")
+        if loader.module:
+            shutil.copyfile(loader.module, tree / "module")
+
+
+def make_archive(archive: Path, kind: str, *, kexec: Path | None, root: Path | None,
+                 work: Path) -> None:
+    """Writes an archive of what make_disk() puts on a disk."""
+    packages.ensure(*packages.FILE_SYSTEM[kind])
+    work.mkdir(parents=True, exist_ok=True)
+    tree = work / "root"
+    copy_tree(tree, root, kexec, None, links=True)
+    cause = f"cannot make the {kind} archive"
+    if kind == "tar":
+        tool("tar", "--create", "--format=pax", "--file", archive, "--directory", tree, ".",
+             cause=cause)
+    else:
+        names = "".join(f"{path.relative_to(tree)}\n" for path in sorted(tree.rglob("*")))
+        tool("cpio", "--quiet", "-o", "-H", "newc", "-F", archive.absolute(), cause=cause,
+             cwd=tree, input=names)
 
 
 def make_volume(volume: Path, tree: Path, fs: str, first_sector: int) -> None:
@@ -80,6 +103,9 @@ def make_volume(volume: Path, tree: Path, fs: str, first_sector: int) -> None:
     elif fs.startswith("ext"):
         tool("mke2fs", "-q", "-t", fs, "-m", 0, "-L", "vesper", "-d", tree, volume,
              f"{size >> 10}k", cause=cause)
+    elif fs == "iso9660":
+        tool("genisoimage", "-quiet", "-R", "-iso-level", 3, "-V", "vesper", "-o", volume, tree,
+             cause=cause)
     else:
         make_fat(volume, tree, int(fs[3:]), size, first_sector, cause)
 
@@ -104,19 +130,23 @@ def make_fat(volume: Path, tree: Path, bits: int, size: int, first_sector: int, 
 
 def make_core(loader: Loader, fs: str, label: str, work: Path) -> bytes:
     """GRUB's core image: its commands are inside, so that the disk needs nothing else."""
-    device = "hd0,netbsd1" if label == "bsd" else "hd0,msdos1"
+    device = {"bsd": "hd0,netbsd1", "gpt": "hd0,gpt1"}.get(label, "hd0,msdos1")
     commands = work / "grub.cfg"
     commands.write_text("serial --unit=0 --speed=115200\nterminal_output console serial\n"
                         f"root={device}\n{boot_command(loader)}\n"
                         f"gfxpayload={loader.mode}\nboot\n")  # after what the kernel's header asks
-    modules = ["biosdisk", "part_msdos", "part_bsd", "serial", "terminal", "boot",
-               {"ffs1": "ufs1", "ffs2": "ufs2", "ext2": "ext2", "ext4": "ext2"}.get(fs, "fat"),
+    modules = ["biosdisk", "part_msdos", "part_bsd", "part_gpt", "serial", "terminal", "boot",
+               {"ffs1": "ufs1", "ffs2": "ufs2", "ext2": "ext2", "ext4": "ext2",
+                "iso9660": "iso9660"}.get(fs, "fat"),
                {"netbsd": "bsd"}.get(loader.boot, loader.boot),
                *(["vbe"] if loader.mode != "text" else [])]
     core = work / "core.img"
     tool("grub-mkimage", "-O", "i386-pc", "-o", core, "-p", f"({device})/", "-c", commands,
          *modules)
-    return core.read_bytes()
+    code = bytearray(core.read_bytes())
+    if label == "gpt":  # its first sector says where the others are
+        struct.pack_into("<Q", code, CORE_NEXT, 1 + partition.GPT_SECTORS + 1)
+    return bytes(code)
 
 
 def boot_command(loader: Loader) -> str:
@@ -124,7 +154,11 @@ def boot_command(loader: Loader) -> str:
         raise Problem(f"a disk does not boot by {loader.boot}",
                       f"Use --boot {' or '.join(LOADERS)}.")
     if loader.boot != "netbsd":
-        return f"{loader.boot} /vesper {loader.append}"
+        module = {"multiboot": "module", "multiboot2": "module2"}[loader.boot]
+        return f"{loader.boot} /vesper {loader.append}" + (
+            f"\n{module} /module module" if loader.module else "")
+    if loader.module:
+        raise Problem("NetBSD's boot protocol loads no archive here", "Use another --boot.")
     words = []
     for word in loader.append.split():
         if not word.startswith(("root=", "-")):
@@ -135,30 +169,43 @@ def boot_command(loader: Loader) -> str:
 
 
 def write_labelled(disk: Path, volume: Path, fs: str, label: str, core: bytes) -> None:
-    """MBR, GRUB behind it, the partition at sector 2048; the disklabel in that one's sector 1."""
-    if len(core) > (START - 1) * SECTOR:
+    """MBR, GRUB behind it (and the GPT), the partition at sector 2048; the disklabel in that one's
+    sector 1, the GPT's copy at the end."""
+    core_at = 1 + (partition.GPT_SECTORS if label == "gpt" else 0)
+    if len(core) > (START - core_at) * SECTOR:
         raise Problem("GRUB is too large for the gap before the first partition")
     # FAT uses the sector in which the disklabel lies.
     inset = 64 if label == "bsd" and fs.startswith("fat") else 0
     volume_sectors = volume.stat().st_size // SECTOR
     sectors = inset + volume_sectors
-    total = START + sectors + -sectors % 2048
-    kind = partition.MBR_NETBSD if label == "bsd" else partition.MBR_TYPE[fs]
+    total = START + sectors + (partition.GPT_SECTORS if label == "gpt" else 0)
+    total += -total % 2048
+    kind = {"bsd": partition.MBR_NETBSD, "gpt": partition.MBR_GPT}.get(label,
+                                                                       partition.MBR_TYPE[fs])
+    extent = (1, total - 1) if label == "gpt" else (START, sectors)
     with open(disk, "wb") as out, open(volume, "rb") as data:
-        out.write(partition.mbr(boot_code() if core else b"", kind, START, sectors))
+        out.write(partition.mbr(boot_code(core_at) if core else b"", kind, *extent))
+        out.seek(core_at * SECTOR)
         out.write(core)
         out.truncate(total * SECTOR)
         copy_sparse(data, out, (START + inset) * SECTOR)
         if label == "bsd":
             out.seek((START + partition.LABEL_SECTOR) * SECTOR)
             out.write(partition.disklabel(fs, START, sectors, START + inset, volume_sectors, total))
+        elif label == "gpt":
+            first, copy = partition.gpt(fs, START, sectors, total)
+            out.seek(SECTOR)
+            out.write(first)
+            out.seek(total * SECTOR - len(copy))
+            out.write(copy)
 
 
-def boot_code() -> bytes:
-    """GRUB's first sector. It loads the core image from sector 1, which is how it comes."""
+def boot_code(core_at: int) -> bytes:
+    """GRUB's first sector, which loads the first of the core image."""
     code = bytearray((GRUB / "boot.img").read_bytes())
     # As grub-install does for disks: do not trust the drive number of a BIOS that gives none.
     code[0x66:0x68] = b"\x90\x90"
+    struct.pack_into("<Q", code, BOOT_NEXT, core_at)
     return bytes(code)
 
 

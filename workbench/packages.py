@@ -17,12 +17,15 @@ EVIDENCE = {
     "clang-format": "clang-format",
     "clang-tidy": "clang-tidy",
     "cmake": "cmake",
+    "cpio": "cpio",
     "dosfstools": "mkfs.fat",
     "dpkg-dev": "dpkg-source",  # which brings make, patch and xz along
     "e2fsprogs": "mke2fs",
     "exfatprogs": "mkfs.exfat",
     "fdisk": "sfdisk",
     "gdb": "gdb",
+    "gdisk": "sgdisk",
+    "genisoimage": "genisoimage",
     "g++-multilib": "/usr/lib/gcc/*/*/32/libstdc++.a",
     "grub-common": "grub-mkimage",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/multiboot2.mod",
@@ -44,8 +47,10 @@ EVIDENCE = {
     "rust-src": "/usr/src/rustc-*/library/core/src/lib.rs",
     "rustc": "/usr/bin/rustc",
     "seabios": "/usr/share/seabios/bios.bin",
+    "udftools": "mkudffs",
     "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
     "vgabios": "/usr/share/vgabios/vgabios.bin",
+    "xorriso": "xorriso",
 }
 
 BUILD = ("g++-multilib", "cmake", "ninja-build")
@@ -54,9 +59,12 @@ FILE_SYSTEM = {
     "ffs1": ("makefs",), "ffs2": ("makefs",),
     "ext2": ("e2fsprogs",), "ext4": ("e2fsprogs",),
     "fat16": ("dosfstools", "mtools"), "fat32": ("dosfstools", "mtools"),
+    "iso9660": ("genisoimage",), "tar": (), "cpio": ("cpio",),
 }
 CHECK = ("clang-format", "clang-tidy")
-IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "exfatprogs", "fdisk")  # that the host tests read
+IMAGES = (  # for what the host tests read
+    "makefs", "e2fsprogs", "dosfstools", "mtools", "exfatprogs", "fdisk", "gdisk", "genisoimage",
+    "xorriso", "udftools", "cpio", "grub-common", "grub-pc-bin")
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (

@@ -32,6 +32,7 @@ class Pc:
     boot_disk: Path | None = None  # one of disks; else a kernel is given
     kernel: Path | None = None
     append: str = ""
+    module: Path | None = None     # what QEMU loads beside the kernel
     display: str = "none"
     options: list[str] = field(default_factory=list)
 
@@ -42,6 +43,8 @@ class Pc:
             words += ["-cpu", self.cpu]
         if self.kernel:
             words += ["-kernel", str(self.kernel), "-append", self.append]
+            if self.module:
+                words += ["-initrd", str(self.module).replace(",", ",,")]
         bus = "ide"
         if self.machine == "q35":  # has no IDE of its own
             bus = "pata"

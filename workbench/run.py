@@ -51,23 +51,29 @@ def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
     pc = qemu.Pc(machine=options.machine, cpu=options.cpu, memory=options.memory,
                  append=options.append, display=options.display, options=options.qemu)
     work.mkdir(parents=True, exist_ok=True)
-    disk, boot_disk = work / "disk.img", work / "boot.img"
+    disk, boot_disk, archive = work / "disk.img", work / "boot.img", None
+    if options.fs in image.ARCHIVES:
+        archive = work / f"root.{options.fs}"
+        with Step(f"Making the root ({options.fs})"):
+            image.make_archive(archive, options.fs, kexec=kexec, root=chosen_root(options),
+                               work=work)
     loader = None
     if options.boot in ("multiboot2", "netbsd"):
-        loader = image.Loader(options.boot, kernel, options.append)
-        pc.boot_disk = disk if options.label != "none" else boot_disk
-    elif options.boot == "pvh":
-        pc.kernel = qemu.without_multiboot(kernel, work / "vesper.pvh")
+        loader = image.Loader(options.boot, kernel, options.append, module=archive)
+        pc.boot_disk = boot_disk if archive or options.label == "none" else disk
     else:
-        pc.kernel = kernel
-    with Step(f"Making the root ({options.fs}, label {options.label})"):
-        image.make_disk(disk, fs=options.fs, label=options.label, kexec=kexec,
-                        root=chosen_root(options), work=work,
-                        loader=loader if pc.boot_disk == disk else None)
-        pc.disks.append(disk)
-        if pc.boot_disk == boot_disk:  # GRUB and the kernel on a second disk
-            image.make_disk(boot_disk, fs="fat16", label="mbr", loader=loader, work=work)
-            pc.disks.append(boot_disk)
+        pvh = options.boot == "pvh"
+        pc.kernel = qemu.without_multiboot(kernel, work / "vesper.pvh") if pvh else kernel
+        pc.module = archive
+    if not archive:
+        with Step(f"Making the root ({options.fs}, label {options.label})"):
+            image.make_disk(disk, fs=options.fs, label=options.label, kexec=kexec,
+                            root=chosen_root(options), work=work,
+                            loader=loader if pc.boot_disk == disk else None)
+            pc.disks.append(disk)
+    if pc.boot_disk == boot_disk:  # GRUB, the kernel and the archive on a disk of their own
+        image.make_disk(boot_disk, fs="fat16", label="mbr", loader=loader, work=work)
+        pc.disks.append(boot_disk)
     return pc
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from workbench import build, packages
 from workbench.console import BUILD, ROOT, Problem
 
-FUZZ_SECONDS = 8
+FUZZ_SECONDS, LONG_FUZZ_SECONDS = 8, 1800
 LIMIT = {"check": 600, "host": 600, "fuzz": 300, "emu": 1200}  # seconds, builds included
 CORPUS = ROOT / "tests/host/fuzz/corpus"
 Result = tuple[int, int]  # passed, failed
@@ -20,6 +20,9 @@ Result = tuple[int, int]  # passed, failed
 
 def test(options) -> int:
     passed = failed = 0
+    if options.long:
+        os.environ["VESPER_LONG"] = "1"  # the host tests look at it
+        LIMIT.update(dict.fromkeys(LIMIT, 86400))
     for name, part in (("check", check), ("host", host), ("fuzz", fuzz), ("emu", emulator)):
         if options.only not in (None, name) or (name == "check" and options.filter):
             continue
@@ -87,16 +90,17 @@ def fuzz(options) -> Result:
     fuzzers = [path for path in sorted((BUILD / "fuzz").glob("*_fuzz"))
                if options.filter in path.name]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda path: run_fuzzer(path, options.quick), fuzzers))
+        results = list(pool.map(lambda path: run_fuzzer(path, options), fuzzers))
     return results.count(True), results.count(False)
 
 
-def run_fuzzer(program: Path, quick: bool) -> bool:
+def run_fuzzer(program: Path, options) -> bool:
     name = program.name.removesuffix("_fuzz")
     found = BUILD / "fuzz/found" / name  # what it finds interesting stays out of the repository
     found.mkdir(parents=True, exist_ok=True)
     corpus = [CORPUS / name] if (CORPUS / name).is_dir() else []
-    effort = "-runs=0" if quick else f"-max_total_time={FUZZ_SECONDS}"
+    seconds = LONG_FUZZ_SECONDS if options.long else FUZZ_SECONDS
+    effort = "-runs=0" if options.quick else f"-max_total_time={seconds}"
     try:
         code, output = captured("fuzz", program, effort, "-timeout=10", "-rss_limit_mb=2048",
                                 f"-artifact_prefix={BUILD / 'fuzz'}/{name}-", found, *corpus)

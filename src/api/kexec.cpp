@@ -9,6 +9,7 @@
 #include "config.h"
 #include "console/console.h"
 #include "debug/report.h"
+#include "debug/request.h"
 #include "fs/volumes.h"
 #include "hal/log.h"
 
@@ -62,7 +63,7 @@ Result<void> find_root(std::string_view path)
     unsigned volumes = 0;
     fs::Volume* first = nullptr;
     for (BlockDevice* device = first_block_device(); device; device = device->next) {
-        if (has_partitions(*device)) continue;
+        if (has_partitions(*device) && !device->is_volume) continue;
         auto mounted = fs::mount(*device);
         if (!mounted) {
             if (mounted.error() != Error::not_found)
@@ -210,12 +211,14 @@ Result<void> load(std::string_view path)
 void run(const char* args)
 {
     if (!loaded_bytes) return hal::log("kexec: no payload is loaded");
+    debug::payload_starts = true;
     hal::log("kexec: {} bytes at 0x{x}", loaded_bytes, payload_range.start);
     uint32_t result = 0;
     auto stack_top = address_of(payload_stack_top);
     const vesper* api = api::prepare(payload_range.image_end, payload_range.end, args);
     debug::payload_runs(true);
     bool returned = call_payload(entry, stack_top, api, result);
+    debug::payload_starts = false;
     debug::payload_runs(false);
     api::clean_up();
     console::begin_anew();

@@ -4,6 +4,7 @@
 // volume 3, 11.4 (registers) and 11.11 (messages).
 #include "arch/cpu.h"
 #include "arch/machine.h"
+#include "hal/driver.h"
 #include "hal/irq.h"
 #include "hal/reg.h"
 
@@ -30,6 +31,7 @@ constexpr uint32_t message_address = 0xfee00000;
 struct Connection {
     InterruptHandler handler;
     void* context;
+    const Device* device = nullptr;  // null: the kernel's own, or a payload's
     const char* owner = "";
 };
 constinit Connection connections[messages] = {};
@@ -70,6 +72,13 @@ void serve(unsigned vector)
     trace_interrupt(connection.owner, Access::end, vector);
 }
 
+void disconnect(const Device& device)
+{
+    for (Connection& connection : connections) {
+        if (connection.device == &device) connection = {};
+    }
+}
+
 void restart()
 {
     if (!enabled) return;
@@ -87,7 +96,7 @@ Result<Message> connect_message(InterruptHandler handler, void* context, const c
     TRY(enable());
     for (unsigned i = 0; i < messages; ++i) {
         if (connections[i].handler) continue;
-        connections[i] = {handler, context, owner};
+        connections[i] = {handler, context, Device::attaching(), owner};
         return Message{message_address | (local.read<Id>() >> 24) << 12, first_vector + i};
     }
     return Error::no_memory;

@@ -20,6 +20,26 @@ constexpr uint32_t kexec_physical = VESPER_KEXECADDR - paging::high_map;
 constexpr uint64_t identity_limit = paging::high_map;  // RAM above is not reached
 constinit uint32_t end_of_arena = VESPER_KEXECADDR;
 
+// What modules and heap leave the payload at least.
+constexpr uint64_t least_arena = 65536;
+
+bool overlaps(const BootModule& module, uint64_t start, uint64_t end)
+{
+    return module.bytes && module.start < end && module.start + module.bytes > start;
+}
+
+// The highest place that ends here or below, and where no module lies; 0: there is none.
+uint64_t room_below(uint64_t end, uint64_t bytes, const BootInfo& info)
+{
+    for (size_t i = 0; i < info.module_count && end >= bytes;) {
+        const BootModule& module = info.modules[i++];
+        if (!overlaps(module, end - bytes, end)) continue;
+        end = module.start & ~0xfffull;
+        i = 0;
+    }
+    return end < bytes ? 0 : end - bytes;
+}
+
 // The kernel's heap is at the top of the highest RAM that has room for it: 1/16 of RAM, 1...64 MiB.
 Result<uint32_t> place_heap(const BootInfo& info, uint64_t& bytes)
 {
@@ -33,40 +53,52 @@ Result<uint32_t> place_heap(const BootInfo& info, uint64_t& bytes)
     bytes = std::clamp<uint64_t>(ram / 16, 1 << 20, most) & ~0xfffull;
     uint64_t best = 0;
     for (const MemoryRange& range : info.memory()) {
+        if (range.type != MemoryRange::Type::ram) continue;
         uint64_t end = std::min(range.end(), identity_limit) & ~0xfffull;
-        if (range.type != MemoryRange::Type::ram || end < bytes) continue;
-        uint64_t start = end - bytes;
-        if (start >= std::max<uint64_t>(range.start, kexec_physical + 65536))
+        uint64_t start = room_below(end, bytes, info);
+        if (start >= std::max<uint64_t>(range.start, kexec_physical + least_arena))
             best = std::max(best, start);
     }
     if (!best) return Error::no_memory;
     return static_cast<uint32_t>(best);
 }
 
-// Modules that lie where the payload and the heap will be go to the heap's memory.
-void move_modules(BootInfo& info, uint32_t arena_start, uint32_t arena_limit)
+// Modules that lie where the payload will be go to the end of that, which is then the payload's
+// end: where that is. The highest goes first, so that none lands on another.
+uint64_t move_modules(BootInfo& info, uint64_t arena_end)
 {
-    for (size_t i = 0; i < info.module_count; ++i) {
-        BootModule& module = info.modules[i];
-        if (module.start >= arena_limit || module.start + module.bytes <= arena_start) continue;
-        void* to = heap::allocate(static_cast<size_t>(module.bytes), 4096);
-        if (!to) {
+    for (;;) {
+        BootModule* highest = nullptr;
+        for (size_t i = 0; i < info.module_count; ++i) {
+            BootModule& module = info.modules[i];
+            if (overlaps(module, kexec_physical, arena_end) &&
+                (!highest || module.start > highest->start))
+                highest = &module;
+        }
+        if (!highest) return arena_end;
+        BootModule& module = *highest;
+        uint64_t to = module.start;  // where it stays if it goes on behind the arena
+        if (to + module.bytes <= arena_end)
+            to = std::max(to, (arena_end - module.bytes) & ~0xfffull);
+        if (to < kexec_physical + least_arena) {
             hal::log("module {}: no room for its {} bytes: lost", module.name.view(), module.bytes);
             module.bytes = 0;
             continue;
         }
-        auto from = reinterpret_cast<const void*>(static_cast<uintptr_t>(module.start));
-        __builtin_memmove(to, from, static_cast<size_t>(module.bytes));
-        module.start = reinterpret_cast<uintptr_t>(to);
+        __builtin_memmove(reinterpret_cast<void*>(static_cast<uintptr_t>(to)),
+                          reinterpret_cast<const void*>(static_cast<uintptr_t>(module.start)),
+                          static_cast<size_t>(module.bytes));
+        module.start = to;
+        arena_end = module.start & ~0xfffull;
     }
 }
 
-// The heap shrinks from below to leave alone a module that a loader has put at the top of RAM.
+// This memory shrinks from below to leave alone what a loader has put there.
 uint64_t keep_modules(const BootInfo& info, uint64_t start, uint64_t end)
 {
     for (size_t i = 0; i < info.module_count; ++i) {
         const BootModule& module = info.modules[i];
-        if (module.start < end && module.start + module.bytes > start)
+        if (overlaps(module, start, end))
             start = std::min(end, (module.start + module.bytes + 4095) & ~4095ull);
     }
     return start;
@@ -80,7 +112,7 @@ void add_low_memory(const BootInfo& info)
     image_end += debug::table_bytes(kernel_symbols);
     constexpr uint32_t end = kexec_physical - 4096;
     uint64_t start = keep_modules(info, image_end - paging::high_map, end);
-    heap::add(static_cast<uint32_t>(start), static_cast<size_t>(end - start));
+    if (start < end) heap::add(static_cast<uint32_t>(start), static_cast<size_t>(end - start));
 }
 
 }  // namespace
@@ -90,22 +122,20 @@ Result<void> init(BootInfo& info)
     uint64_t heap_bytes;
     auto heap_start = place_heap(info, heap_bytes);
     if (!heap_start)
-        return hal::fail(Error::no_memory, "too little memory: at least 8 MiB of RAM are needed");
+        return hal::fail(Error::no_memory,
+                         info.module_count ? "the loader's modules leave the kernel no memory"
+                                           : "too little memory: at least 8 MiB of RAM are needed");
     uint32_t heap_at = heap_start.value();
-    uint64_t heap_end = heap_at + heap_bytes;
-    uint64_t usable = keep_modules(info, heap_at, heap_end);
-    if (heap_end - usable < 512 << 10)
-        return hal::fail(Error::no_memory, "the loader's modules leave the kernel no memory");
     uint64_t arena = std::min<uint64_t>(info.ram_end(kexec_physical), paging::high_map_bytes);
     if (heap_at > kexec_physical) arena = std::min<uint64_t>(arena, heap_at);
-    end_of_arena = static_cast<uint32_t>(arena & ~0xfffull) + paging::high_map;
     if (!paging::fill_all(heap_at, static_cast<size_t>(heap_bytes)))
         return hal::fail(Error::no_memory, "too little memory for the page tables");
     heap::note(static_cast<uint32_t>(heap_at), static_cast<size_t>(heap_bytes));
-    heap::add(static_cast<uint32_t>(usable), static_cast<size_t>(heap_end - usable));
-    add_low_memory(info);
+    heap::add(heap_at, static_cast<size_t>(heap_bytes));
     paging::init(info);
-    move_modules(info, kexec_physical, end_of_arena - paging::high_map);
+    arena = move_modules(info, arena & ~0xfffull);
+    add_low_memory(info);  // some of which a module may have left
+    end_of_arena = static_cast<uint32_t>(arena) + paging::high_map;
     payload_range = {VESPER_KEXECADDR, VESPER_KEXECADDR, end_of_arena};
     pic::init();
     clock::init();

@@ -40,9 +40,11 @@ LineState state_of(unsigned line);  // 0...15
 uint32_t spurious_interrupts();     // on lines 7 and 15
 }  // namespace pic
 
+class Device;
 namespace apic {
 void serve(unsigned vector);  // 48...63: a message has come
 void restart();               // after somebody else has used it
+void disconnect(const Device& device);
 }  // namespace apic
 
 namespace clock {

@@ -132,6 +132,7 @@ void disconnect_interrupts(const Device& device)
     for (Connection& connection : connections) {
         if (connection.device == &device) connection = {};
     }
+    if (config_has_pci) apic::disconnect(device);
     mask_unserved();
 }
 

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "block/ata.h"
 #include <algorithm>
+#include <cstring>
 #include "hal/log.h"
+#include "hal/pci.h"
 #include "lib/bytes.h"
 
 namespace {
 using enum AtaCommand::Opcode;
-enum Protocol : uint8_t { single, multiple, dma };
-constexpr uint8_t transfer_opcodes[2][2][3] = {
-    // [write][EXT][protocol]
-    {{read_sectors, read_multiple, read_dma}, {read_sectors_ext, read_multiple_ext, read_dma_ext}},
+constexpr uint8_t transfer_opcodes[2][2][4] = {
+    // [write][EXT][protocol]; NCQ's are always of 48 bits
+    {{read_sectors, read_multiple, read_dma},
+     {read_sectors_ext, read_multiple_ext, read_dma_ext, read_fpdma_queued}},
     {{write_sectors, write_multiple, write_dma},
-     {write_sectors_ext, write_multiple_ext, write_dma_ext}},
+     {write_sectors_ext, write_multiple_ext, write_dma_ext, write_fpdma_queued}},
 };
-constexpr uint8_t device_fault = 0x20;                              // of Status
-constexpr uint8_t id_not_found = 0x10, uncorrectable_error = 0x40;  // of Error
+constexpr uint8_t device_fault = 0x20;  // of Status
 
-// The standard gives no limits.
-constexpr hal::Duration transfer_limit = {10'000'000}, flush_limit = {60'000'000};
+constexpr hal::Duration flush_limit = {60'000'000};  // the standard gives none
 }  // namespace
 
 // Words 27...46: two characters a word, the first one in the upper half, padded with spaces.
@@ -67,6 +67,9 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
         words[49] >> 8 & 1 && (words[63] & 0x0700 || (words[53] & 4 && words[88] & 0x7f00));
     disk.flush_cache = has(83, 12);
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
+    bool ncq = disk.lba48 && words[76] != 0xffff && words[76] >> 8 & 1;  // SATA 2.6, 13.2.1
+    disk.queue_depth = ncq ? static_cast<uint8_t>((words[75] & 31) + 1) : 0;
+    disk.trim = disk.lba48 && words[169] & 1;  // ACS-2 (T13/2015-D), 7.10
     disk.removable = words[0] & 0x80;
     disk.rotational = words[217] != 1;  // reserved, thus 0, before ATA8-ACS
     return disk;
@@ -99,7 +102,8 @@ AtaDisk::AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& ide
     : transport_(transport),
       drive_(static_cast<uint8_t>(drive)),
       id_(identity),
-      dma_(id_.dma_selected && transport.has_dma)
+      dma_(id_.dma_selected && transport.has_dma),
+      queued_(id_.queue_depth && transport.has_ncq)
 {
     model = id_.model;
     blocks = id_.blocks;
@@ -115,12 +119,13 @@ Text<64> AtaDisk::abilities() const
     text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
     if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
     if (!id_.lba) text.append(", CHS");
-    return text.append(dma_ ? ", DMA" : ", PIO");
+    return text.append(queued_ ? ", NCQ" : dma_ ? ", DMA" : ", PIO");
 }
 
 Result<void> AtaDisk::flush_blocks()
 {
     if (!id_.flush_cache && !id_.flush_cache_ext) return {};
+    drain();
     auto done = transport_.recover();
     if (done) {
         done = transport_.execute({.opcode = id_.flush_cache_ext ? flush_cache_ext : flush_cache,
@@ -130,6 +135,43 @@ Result<void> AtaDisk::flush_blocks()
     if (done) return {};
     transport_.reset_due = true;
     return hal::fail(done.error(), "{}: flush: {}", name.view(), transport_.why.view());
+}
+
+// Ranges of up to 65535 blocks, 64 a command (ACS-2, 7.10.3).
+Result<void> AtaDisk::discard_blocks(uint64_t first, uint32_t count)
+{
+    constexpr uint32_t most = 65535;
+    constexpr uint8_t trim = 1;
+    if (!config_has_pci) return Error::unsupported;  // it takes DMA
+    drain();
+    if (!id_.trim || !dma_ || !transport_.map(sector_, sizeof sector_)) return Error::unsupported;
+    while (count) {
+        memset(sector_, 0, sizeof sector_);
+        for (unsigned at = 0; at < sizeof sector_ && count; at += 8) {
+            uint32_t part = std::min(count, most);
+            uint64_t range = first | uint64_t{part} << 48;
+            memcpy(sector_ + at, &range, sizeof range);
+            first += part;
+            count -= part;
+        }
+        auto done = transport_.recover();
+        if (done)
+            done = transport_.execute({.opcode = data_set_management,
+                                       .drive = drive_,
+                                       .lba = true,
+                                       .extended = true,
+                                       .count = 1,
+                                       .data = sector_,
+                                       .bytes = sizeof sector_,
+                                       .write = true,
+                                       .dma = true,
+                                       .limit = flush_limit,
+                                       .features = trim});
+        if (done) continue;
+        transport_.reset_due = true;
+        return hal::fail(done.error(), "{}: discard: {}", name.view(), transport_.why.view());
+    }
+    return {};
 }
 
 Result<void> AtaDisk::read_blocks(uint64_t first, uint32_t count, std::byte* into)
@@ -144,10 +186,12 @@ Result<void> AtaDisk::write_blocks(uint64_t first, uint32_t count, const std::by
 
 Result<void> AtaDisk::transfer(Request request)
 {
+    drain();
     while (request.count) {
         Request part = request;
         part.count = std::min(request.count, largest_transfer);
         TRY(persist(part));
+        request.failed_once = false;
         request.first += part.count;
         request.count -= part.count;
         request.data += size_t{part.count} * block_bytes;
@@ -156,20 +200,21 @@ Result<void> AtaDisk::transfer(Request request)
 }
 
 // One command's worth; DMA may take fewer blocks. Up to three attempts, a reset between them,
-// and only the first by DMA: if PIO succeeds where the medium was not at fault, DMA was.
+// and only the first by DMA where there is PIO: if that succeeds where the medium was not at fault,
+// DMA was.
 Result<void> AtaDisk::persist(Request& request)
 {
     if (hal::now_us() < left_alone_until_us_) return Error::timed_out;
     bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
     Result<void> result;
     unsigned time_outs = 0;
-    for (unsigned attempts = 0; attempts < 3 && time_outs < 2; ++attempts) {
-        result = attempt(request, by_dma && attempts == 0);
+    for (unsigned attempts = request.failed_once; attempts < 3 && time_outs < 2; ++attempts) {
+        result = attempt(request, by_dma && (attempts == 0 || !transport_.has_pio));
         if (result) break;
         transport_.reset_due = true;
         if (attempts == 0) {
             log_failure(request);
-            blame_dma = by_dma && !(transport_.error & (uncorrectable_error | id_not_found));
+            blame_dma = by_dma && transport_.has_pio && !(transport_.error & says_block);
         }
         if (result.error() == Error::gone) break;
         time_outs += result.error() == Error::timed_out;
@@ -209,20 +254,28 @@ Result<void> AtaDisk::attempt(const Request& request, bool by_dma)
 {
     TRY(transport_.recover());
     TRY(prepare(!by_dma));
-    bool extended = id_.lba48 && (request.count > 256 || request.first + request.count > 1 << 28);
-    Protocol protocol = by_dma ? dma : multiple_ > 1 ? multiple : single;
-    return transport_.execute({.opcode = transfer_opcodes[request.write][extended][protocol],
-                               .drive = drive_,
-                               .lba = id_.lba,
-                               .extended = extended,
-                               .count = request.count,
-                               .address = address(request.first),
-                               .data = request.data,
-                               .bytes = size_t{request.count} * block_bytes,
-                               .bytes_per_request = size_t{multiple_} * block_bytes,
-                               .write = request.write,
-                               .dma = by_dma,
-                               .limit = transfer_limit});
+    return transport_.execute(command_for(request, by_dma          ? dma
+                                                   : multiple_ > 1 ? multiple
+                                                                   : single));
+}
+
+AtaCommand AtaDisk::command_for(const Request& request, Protocol protocol) const
+{
+    bool extended = protocol == queued ||
+                    (id_.lba48 && (request.count > 256 || request.first + request.count > 1 << 28));
+    return {.opcode = transfer_opcodes[request.write][extended][protocol],
+            .drive = drive_,
+            .lba = id_.lba,
+            .extended = extended,
+            .queued = protocol == queued,
+            .count = request.count,
+            .address = address(request.first),
+            .data = request.data,
+            .bytes = size_t{request.count} * block_bytes,
+            .bytes_per_request = size_t{multiple_} * block_bytes,
+            .write = request.write,
+            .dma = protocol >= dma,
+            .limit = transfer_limit};
 }
 
 Result<void> AtaDisk::prepare(bool for_pio)

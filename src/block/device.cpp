@@ -7,12 +7,12 @@ using Operation = BlockRequest::Operation;
 
 Result<void> BlockDevice::discard_blocks(uint64_t, uint32_t) { return Error::unsupported; }
 
-Result<void> BlockDevice::check(Operation operation, uint64_t first, uint32_t count) const
+Result<void> BlockDevice::check(Operation operation, uint64_t first, uint32_t count)
 {
     if (is_gone()) return Error::gone;
     if (operation == Operation::flush) return {};
-    if (operation > Operation::discard || first > blocks || count > blocks - first)
-        return Error::invalid;
+    if (!has(first, count) && removable && !whole) TRY(look_for_medium());
+    if (operation > Operation::discard || !has(first, count)) return Error::invalid;
     if (read_only && operation != Operation::read) return Error::read_only;
     return {};
 }

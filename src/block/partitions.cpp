@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// partitions - the parts of a disk: the PC's partition table (MBR) and BSD disklabels.
+// partitions - the parts of a disk: the PC's partition table (MBR), GUID partition tables (GPT),
+// BSD disklabels, and the boot images of CDs.
 //
 // wd0p1 ... wd0p4 are the primary partitions of the MBR, wd0p5 ... the logical ones in the extended
-// partition, in the order of their chain. wd0a, wd0b ... are those of a disklabel, which lies in an
-// MBR partition of NetBSD, OpenBSD or FreeBSD, or at the start of a disk that has no MBR
-// partitions. A disk has one label; where there are several, the first counts. All numbers of both
-// tables are in blocks of the disk's own size.
+// partition, in the order of their chain; or wd0p1 ... wd0p128 those of a GPT, where there is one,
+// by their place in it. wd0a, wd0b ... are those of a disklabel, which lies in a partition of
+// NetBSD, OpenBSD or FreeBSD, or at the start of a disk that has no partitions. A disk has one
+// label; where there are several, the first counts. All numbers are in blocks of the disk's own
+// size.
+//
+// A CD with an ISO 9660 file system is a volume, whatever partitions it has; one on a disk with
+// blocks of 512 bytes may be a hybrid with tables as on a disk. Else its boot images are cd0p1 ...
 //
 // A partition that ends beyond its disk is cut short and read-only: whoever made it may have seen a
 // larger disk. One that begins there, or that overlaps another of the MBR, is reported and left
-// out. Supports: MBR as by IBM and Microsoft, disklabels as in NetBSD's and OpenBSD's
-// <sys/disklabel.h>. Not: GPT, labels in big-endian order. Tested on tables made by fdisk and
-// sfdisk.
+// out. Supports: MBR as by IBM and Microsoft, GPT as in UEFI 2.10, disklabels as in NetBSD's and
+// OpenBSD's <sys/disklabel.h>. Not: labels in big-endian order. Tested on tables made by fdisk,
+// sfdisk, sgdisk, xorriso and genisoimage.
 #include "block/partitions.h"
+#include <algorithm>
 #include <array>
+#include "block/el_torito.h"
+#include "block/gpt.h"
 #include "hal/log.h"
 #include "lib/bytes.h"
 #include "lib/heap.h"
@@ -35,6 +43,7 @@ public:
         block_bytes = disk.block_bytes;
         read_only = disk.read_only;
         whole = &disk;
+        medium = disk.medium;
         first_block = where.first;
         largest_transfer = disk.largest_transfer;
         removable = disk.removable;
@@ -75,7 +84,7 @@ constexpr size_t label_secsize_at = 40, label_openbsd_version_at = 114, label_ma
                  label_npartitions_at = 138, label_partitions_at = 148, label_partition_bytes = 16;
 constexpr size_t max_label_partitions = 22;  // MAXMAXPARTITIONS: what a sector has room for
 
-constexpr size_t max_logicals = 128;
+constexpr unsigned max_logicals = 128;
 
 struct TypeName {
     uint8_t type;
@@ -143,8 +152,15 @@ private:
     bool take_table(MbrTable& table) const;
     bool is_flawless(const MbrTable& table) const;
     void find_primaries(const MbrTable& table);
+    bool find_gpt(const MbrTable& table);
+    bool is_iso9660();
+    void find_on_cd();
     void find_logicals(const Extent& extended);
     bool visit(uint64_t block);
+    Text<16> name_of_number(unsigned number) const
+    {
+        return Text<16>().print("{}p{}", disk_.name.view(), number);
+    }
     bool claim(std::string_view name, const Extent& where);
     void add_mbr_partition(const MbrEntry& entry, unsigned number);
     bool find_label(uint64_t start, uint8_t system);
@@ -156,9 +172,9 @@ private:
     Buffer sector_;  // one block of the disk
     bool has_label_ = false;
     unsigned logicals_ = 0;
-    // What MBR partitions have claimed: the primary ones, then, from first_logical_, the logical
-    // ones.
-    std::array<Extent, 4 + max_logicals> claimed_;
+    // What partitions have claimed: the GPT's; or the MBR's primary ones, then, from
+    // first_logical_, the logical ones.
+    std::array<Extent, 4 + std::max(max_logicals, Gpt::max_partitions)> claimed_;
     size_t claimed_count_ = 0, first_logical_ = 0;
     std::array<uint64_t, max_logicals> visited_;  // blocks that hold a table of the extended chain
     size_t visited_count_ = 0;
@@ -204,6 +220,9 @@ bool Scan::is_flawless(const MbrTable& table) const
 
 void Scan::run()
 {
+    disk_.is_volume = is_iso9660();
+    // What a CD has of other tables counts in smaller blocks than its own.
+    if (disk_.is_volume && disk_.block_bytes != 512) return find_on_cd();
     if (!read(0)) return;
     MbrTable table;
     bool is_table = take_table(table), any = false;
@@ -216,22 +235,67 @@ void Scan::run()
     // sector has in its place do not make one.
     if (is_table && any && (!is_boot_sector(sector_.data()) || is_flawless(table)))
         find_primaries(table);
+    if (claimed_count_ == 0 && disk_.is_volume) return find_on_cd();
     if (claimed_count_ == 0 && !has_label_) find_label(0, type_netbsd);
+}
+
+// As far as its first descriptor tells, in sector 16.
+bool Scan::is_iso9660()
+{
+    uint64_t block = 16 * 2048 / disk_.block_bytes;
+    return block < disk_.blocks && disk_.read(block, 1, sector_.data()) &&
+           memcmp(sector_.data() + 1, "CD001", 5) == 0;
+}
+
+void Scan::find_on_cd()
+{
+    if (!config_has_el_torito) return;
+    std::array<BootImage, 8> images;
+    size_t count = find_boot_images(disk_, images);
+    for (size_t i = 0; i < count; ++i) {
+        Extent where = {images[i].first / disk_.block_bytes, images[i].bytes / disk_.block_bytes};
+        if (images[i].first % disk_.block_bytes || where.blocks == 0) continue;
+        add(name_of_number(static_cast<unsigned>(i + 1)), images[i].type, where);
+    }
+}
+
+// Whether there is one. The others of its MBR's partitions are some of it again, for systems that
+// do not know of GPT.
+bool Scan::find_gpt(const MbrTable& table)
+{
+    if (!config_has_gpt) return false;
+    if (std::ranges::find(table, type_gpt, &MbrEntry::type) == table.end()) return false;
+    auto gpt = Gpt::read(disk_);
+    if (gpt.error() == Error::not_found)
+        hal::log("{}: its MBR says that there is a GPT, and there is none", disk_.name.view());
+    if (!gpt) return false;
+    for (Gpt::Partition partition; gpt.value().next(partition);) {
+        Text<16> name = name_of_number(partition.number);
+        Extent where = {partition.first, partition.last - partition.first + 1};
+        if (partition.last < partition.first || partition.last == UINT64_MAX) {
+            hal::log("{}: sectors {} to {}: ignored", name.view(), partition.first, partition.last);
+            continue;
+        }
+        if (!claim(name, where)) continue;
+        if (partition.type == Gpt::openbsd) find_label(where.first, type_openbsd);
+        if (partition.type == Gpt::freebsd) find_label(where.first, type_freebsd);
+        add(name, partition.description, where);
+    }
+    return true;
 }
 
 void Scan::find_primaries(const MbrTable& table)
 {
+    if (find_gpt(table)) return;
     std::array<bool, 4> chains{};
     for (size_t i = 0; i < table.size(); ++i) {
         const MbrEntry& entry = table[i];
         unsigned number = static_cast<unsigned>(i + 1);
-        if (entry.empty()) continue;
-        if (entry.type == type_gpt)
-            hal::log("{}: partitioned by GPT, which this kernel does not read", disk_.name.view());
-        else if (!entry.extended())
+        if (entry.empty() || entry.type == type_gpt) continue;
+        if (!entry.extended())
             add_mbr_partition(entry, number);
         else
-            chains[i] = claim(Text<16>().print("{}p{}", disk_.name.view(), number), entry.where);
+            chains[i] = claim(name_of_number(number), entry.where);
     }
     first_logical_ = claimed_count_;
     for (size_t i = 0; i < table.size(); ++i) {
@@ -303,6 +367,9 @@ bool Scan::visit(uint64_t block)
 // Whether an MBR partition may be where it says that it is. claimed_ has room for all there can be.
 bool Scan::claim(std::string_view name, const Extent& where)
 {
+    // The file system of a CD is the disk's itself.
+    constexpr uint64_t first_descriptor = 16 * 4;
+    if (disk_.is_volume && where.holds({first_descriptor, 1})) return false;
     if (where.first == 0) {
         hal::log("{}: begins at sector 0, where the partition table is: ignored", name);
         return false;
@@ -321,8 +388,7 @@ bool Scan::claim(std::string_view name, const Extent& where)
 // A label's partitions come before the one that holds it: the file system in wd0a is found as wd0a.
 void Scan::add_mbr_partition(const MbrEntry& entry, unsigned number)
 {
-    Text<16> name;
-    name.print("{}p{}", disk_.name.view(), number);
+    Text<16> name = name_of_number(number);
     if (!claim(name, entry.where)) return;
     if (is_bsd(entry.type)) find_label(entry.where.first, entry.type);
     Text<48> type;
@@ -446,4 +512,15 @@ void find_partitions(BlockDevice& disk)
     if (!scan) return hal::log("{}: no partitions: {}", disk.name.view(), error_text(scan.error()));
     scan.value()->run();
     delete scan.value();
+}
+
+void look_for_disks()
+{
+    BlockDevice* last = first_block_device();
+    while (last && last->next) last = last->next;
+    for (HotPlug* controller = first_hot_plug(); controller; controller = controller->next)
+        controller->look();
+    for (BlockDevice* disk = last ? last->next : first_block_device(); disk; disk = disk->next) {
+        if (!disk->whole) find_partitions(*disk);
+    }
 }

@@ -15,11 +15,6 @@ struct MemoryRange {
     uint64_t end() const { return start + bytes; }
 };
 
-struct BootModule {
-    uint64_t start = 0, bytes = 0;
-    Text<64> name;
-};
-
 struct BootInfo {
     const char* protocol = nullptr;  // "Multiboot 2"
     Text<64> loader;                 // the loader's name, if it says

@@ -32,8 +32,16 @@ Device Device::on_pci(const hal::PciFunction& function, unsigned irq, std::strin
 Device Device::on_loader(const Framebuffer& framebuffer)
 {
     Device device;
-    device.match_ = loader_framebuffer();
+    device.match_ = from_loader();
     device.framebuffer_ = &framebuffer;
+    return device;
+}
+
+Device Device::on_loader(const BootModule& module)
+{
+    Device device;
+    device.match_ = from_loader();
+    device.module_ = &module;
     return device;
 }
 

@@ -36,8 +36,11 @@ Result<void> send_msix(Device& device, unsigned at, unsigned index, const Messag
     const PciFunction& pci = device.pci();
     auto control = pci.read<uint16_t>(at + 2);
     auto table = pci.read<uint32_t>(at + 4);
+    uint32_t offset = (table & ~7u) + index * entry_bytes;
+    uint32_t room = TRY(device.measure_bar(table & 7)).bytes;
+    if (offset > room || room - offset < entry_bytes) return Error::corrupt;
     hal::Window entry = TRY(device.bar(table & 7));
-    entry.base += (table & ~7u) + index * entry_bytes;
+    entry.base += offset;
     hal::Registers registers(entry);
     registers.write<AddressLow>(message.address);
     registers.write<AddressHigh>(0);
@@ -58,11 +61,12 @@ Result<void> connect(Device& device, unsigned index, hal::InterruptHandler handl
     unsigned most = msix ? (pci.read<uint16_t>(msix + 2) & msix_size) + 1 : msi ? 1 : 0;
     if (index >= most) return Error::unsupported;
     Message message = TRY(hal::connect_message(handler, context, device.name()));
-    Result<void> sent;
-    if (msix)
-        sent = send_msix(device, msix, index, message);
-    else
+    Result<void> sent = Error::unsupported;
+    if (msix) sent = send_msix(device, msix, index, message);
+    if (!sent && msi && index == 0) {
         send_msi(pci, msi, message);
+        sent = {};
+    }
     if (!sent) {
         hal::disconnect_message(handler, context);
         return sent;

@@ -45,6 +45,7 @@ template <class T> struct List {
 };
 
 constinit List<BlockDevice> block_devices;
+constinit List<HotPlug> hot_plugs;
 constinit List<TextOutput> text_outputs;
 constinit List<InputDevice> input_devices;
 constinit List<SerialPort> serial_ports;
@@ -88,6 +89,7 @@ void publish_as(BlockDevice& device, std::string_view name)
     device.name.append(name);
     block_devices.append(device);
 }
+void publish(HotPlug& controller) { hot_plugs.append(controller); }
 void publish(TextOutput& output, std::string_view kind) { text_outputs.add(output, kind); }
 void publish(InputDevice& input, std::string_view kind) { input_devices.add(input, kind); }
 void publish(SerialPort& port, std::string_view kind) { serial_ports.add(port, kind); }
@@ -95,6 +97,7 @@ void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(
 void publish(PowerControl& control, std::string_view kind) { power_controls.add(control, kind); }
 void publish(RandomSource& source, std::string_view kind) { random_sources.add(source, kind); }
 BlockDevice* first_block_device() { return block_devices.first; }
+HotPlug* first_hot_plug() { return hot_plugs.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
 InputDevice* first_input_device() { return input_devices.first; }
 SerialPort* first_serial_port() { return serial_ports.first; }
@@ -107,6 +110,7 @@ void withdraw(const Device& owner)
     for (BlockDevice* device = block_devices.first; device; device = device->next) {
         if ((device->whole ? device->whole : device)->owner == &owner) device->withdrawn = true;
     }
+    hot_plugs.remove_of(owner);
     text_outputs.remove_of(owner);
     input_devices.remove_of(owner);
     serial_ports.remove_of(owner);
@@ -137,6 +141,7 @@ void TextOutput::set_scroll_region(unsigned, unsigned) {}
 void reset_registry()
 {
     block_devices.first = nullptr;
+    hot_plugs.first = nullptr;
     text_outputs.first = nullptr;
     input_devices.first = nullptr;
     serial_ports.first = nullptr;

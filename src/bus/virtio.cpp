@@ -15,8 +15,10 @@ struct DeviceFeatureSelect : Register<DeviceFeatureSelect, 0x00> {};
 struct DeviceFeature : Register<DeviceFeature, 0x04> {};
 struct DriverFeatureSelect : Register<DriverFeatureSelect, 0x08> {};
 struct DriverFeature : Register<DriverFeature, 0x0c> {};
+struct ConfigMsixVector : Register<ConfigMsixVector, 0x10, uint16_t> {};
 struct QueueSelect : Register<QueueSelect, 0x16, uint16_t> {};
 struct QueueSize : Register<QueueSize, 0x18, uint16_t> {};
+struct QueueMsixVector : Register<QueueMsixVector, 0x1a, uint16_t> {};
 struct QueueEnable : Register<QueueEnable, 0x1c, uint16_t> {};
 struct QueueNotifyOff : Register<QueueNotifyOff, 0x1e, uint16_t> {};
 struct QueueDescLow : Register<QueueDescLow, 0x20> {};
@@ -34,8 +36,10 @@ struct DriverFeatures : Register<DriverFeatures, 0x04> {};
 struct QueueAddress : Register<QueueAddress, 0x08> {};  // in pages
 struct QueueSize : Register<QueueSize, 0x0c, uint16_t> {};
 struct QueueSelect : Register<QueueSelect, 0x0e, uint16_t> {};
+struct ConfigMsixVector : Register<ConfigMsixVector, 0x14, uint16_t> {};  // while MSI-X is on
+struct QueueMsixVector : Register<QueueMsixVector, 0x16, uint16_t> {};
 constexpr unsigned queue_notify = 0x10, device_status = 0x12, isr_status = 0x13;
-constexpr unsigned configuration = 0x14;  // while MSI-X is off
+constexpr unsigned configuration = 0x14, configuration_behind_msix = 0x18;
 }  // namespace legacy
 
 // Both interfaces have these, in places of their own.
@@ -61,8 +65,11 @@ constexpr unsigned length = 2, type = 3, bar = 4, offset_in_bar = 8, structure_b
 enum Type : uint8_t { common = 1, notifications = 2, isr = 3, device = 4 };
 }  // namespace capability
 
-constexpr uint32_t page = 4096;                       // 2.7.2: Queue Align
-constexpr uint16_t no_interrupt = 1;                  // 2.7.6: flags of the available ring
+constexpr uint32_t page = 4096;       // 2.7.2: Queue Align
+constexpr uint16_t no_interrupt = 1;  // 2.7.6: flags of the available ring
+constexpr uint16_t no_notify = 1;     // 2.7.8: flags of the used ring
+constexpr uint16_t queue_message = 0, configuration_message = 1;  // of MSI-X
+constexpr uint8_t msix_capability = 0x11;
 constexpr uint16_t is_continued = 1, is_written = 2;  // 2.7.5: flags of a descriptor
 constexpr Duration reset_limit = 1_s;                 // the specification gives none
 
@@ -112,6 +119,7 @@ Result<void> Queue::lay_out(const char* owner, unsigned index, unsigned size)
     for (unsigned i = 0; i < size; ++i) chains_[i] = {.next = static_cast<uint16_t>(i + 1)};
     free_ = size_;
     first_free_ = next_used_ = 0;
+    told_ = interrupt_at_ = 0;
     broken_ = false;
     return {};
 }
@@ -131,7 +139,7 @@ Result<uint16_t> Queue::add(std::span<const Piece> pieces)
         descriptors[here] = {piece.address, 0, piece.bytes, static_cast<uint16_t>(flags),
                              last ? uint16_t{0} : next};
         trace_dma(owner_, "descriptor", piece.address, piece.bytes);
-        if (piece.device_writes) chains_[head].writable += piece.bytes;
+        if (piece.device_writes || counts_all) chains_[head].writable += piece.bytes;
         first_free_ = next;
     }
     free_ = static_cast<uint16_t>(free_ - pieces.size());
@@ -146,6 +154,37 @@ Result<uint16_t> Queue::add(std::span<const Piece> pieces)
 
 void Queue::notify() const { notify_.write<QueueNotify>(index_); }
 
+// 2.7.10: behind the used ring the device says from which chain on it wants to be told.
+void Queue::ring()
+{
+    auto index = reinterpret_cast<const Available*>(memory_.data + available_at())->index;
+    auto* used = reinterpret_cast<const volatile uint16_t*>(memory_.data + used_at());
+    auto fresh = static_cast<uint16_t>(index - told_);
+    told_ = index;
+    uint16_t event = used[(sizeof(Available) + size_ * sizeof(Finished)) / sizeof *used];
+    if (event_index_ ? static_cast<uint16_t>(index - event - 1) < fresh : !(*used & no_notify))
+        notify();
+}
+
+// 2.7.8: behind the available ring the driver says at which chain it wants an interrupt.
+volatile uint16_t& Queue::used_event() const
+{
+    return reinterpret_cast<volatile uint16_t*>(memory_.data + available_at())[2 + size_];
+}
+
+// Asks for an interrupt before it says that there is nothing.
+bool Queue::has_news(uint16_t& index)
+{
+    auto* used = reinterpret_cast<const Available*>(memory_.data + used_at());
+    index = __atomic_load_n(&used->index, __ATOMIC_ACQUIRE);
+    if (index != next_used_ || !event_index_ || interrupt_at_ == next_used_)
+        return index != next_used_;
+    interrupt_at_ = next_used_;
+    __atomic_store_n(&used_event(), next_used_, __ATOMIC_SEQ_CST);
+    index = __atomic_load_n(&used->index, __ATOMIC_SEQ_CST);
+    return index != next_used_;
+}
+
 Error Queue::bad(std::string_view what, uint32_t value)
 {
     broken_ = true;
@@ -156,9 +195,9 @@ Error Queue::bad(std::string_view what, uint32_t value)
 Result<bool> Queue::take(Used& used)
 {
     if (broken_) return Error::device;
+    uint16_t index = 0;
+    if (!has_news(index)) return false;
     auto* begin = memory_.data + used_at();
-    uint16_t index = __atomic_load_n(&reinterpret_cast<Available*>(begin)->index, __ATOMIC_ACQUIRE);
-    if (index == next_used_) return false;
     auto finished = static_cast<uint16_t>(index - next_used_);
     if (finished > size_ - free_) return bad("index", index);  // more than are under way
     auto* ring = reinterpret_cast<const volatile Finished*>(begin + sizeof(Available));
@@ -256,24 +295,79 @@ Result<void> Transport::open(InterruptHandler handler, void* context)
     TRY(reset());
     handler_ = handler;
     context_ = context;
-    has_interrupt_ = static_cast<bool>(device_.on_interrupt(on_interrupt, this));
+    connect();
     if (!has_interrupt_) log("{}: no interrupt, polled", name);
     return {};
 }
 
+// 4.1.5.1.2: MSI-X; devices have no MSI without it.
+void Transport::connect()
+{
+    has_messages_ = device_.pci().capability(msix_capability) &&
+                    msi::connect(device_, queue_message, on_message, this);
+    has_interrupt_ = has_messages_ || device_.on_interrupt(on_interrupt, this);
+    if (has_messages_ && legacy_)
+        configuration_ =
+            Registers(part_of(notify_, legacy::configuration_behind_msix - legacy::queue_notify));
+}
+
+void Transport::watch_configuration()
+{
+    watches_ = true;
+    if (has_messages_ && !msi::connect(device_, configuration_message, on_configuration, this))
+        watches_ = false;
+}
+
+bool Transport::configuration_changed()
+{
+    bool changed = changed_;
+    changed_ = false;
+    return changed;
+}
+
+// Whether the device takes it. Of the selected queue.
+bool Transport::set_vector(bool of_queue, uint16_t vector) const
+{
+    if (legacy_) {
+        if (of_queue)
+            common_.write<legacy::QueueMsixVector>(vector);
+        else
+            common_.write<legacy::ConfigMsixVector>(vector);
+        return vector == (of_queue ? common_.read<legacy::QueueMsixVector>()
+                                   : common_.read<legacy::ConfigMsixVector>());
+    }
+    if (of_queue)
+        common_.write<modern::QueueMsixVector>(vector);
+    else
+        common_.write<modern::ConfigMsixVector>(vector);
+    return vector == (of_queue ? common_.read<modern::QueueMsixVector>()
+                               : common_.read<modern::ConfigMsixVector>());
+}
+
 Transport::~Transport()
 {
-    if (has_interrupt_) disconnect_interrupt(on_interrupt, this);
+    disconnect_interrupt(on_interrupt, this);
+    disconnect_message(on_message, this);
+    disconnect_message(on_configuration, this);
     if (opened_) stop();
+    if (has_messages_) msi::disable(device_);
 }
 
 void Transport::on_interrupt(void* object)
 {
     auto* transport = static_cast<Transport*>(object);
     auto status = transport->interrupt_status_.read<IsrStatus>();
-    if (IsrStatus::Queue::in(status) && transport->running_ && transport->handler_)
-        transport->handler_(transport->context_);
+    if (IsrStatus::Configuration::in(status) && transport->running_) transport->changed_ = true;
+    if (IsrStatus::Queue::in(status)) on_message(transport);
 }
+
+void Transport::on_message(void* object)
+{
+    auto* transport = static_cast<Transport*>(object);
+    if (transport->running_ && transport->handler_) transport->handler_(transport->context_);
+}
+
+void Transport::on_configuration(void* object) { static_cast<Transport*>(object)->changed_ = true; }
 
 // ---- starting and stopping
 
@@ -287,6 +381,9 @@ Result<void> Transport::check() const
     auto status = status_.read<DeviceStatus>();
     if (status == DeviceStatus::gone) return Error::gone;
     if (DeviceStatus::NeedsReset::in(status)) return Error::device;
+    // It has forgotten that it was started; or nothing is there, and not even ones are read.
+    if (running_ && status == 0)
+        return device_.pci().vendor() == 0xffff ? Error::gone : Error::device;
     return {};
 }
 
@@ -331,6 +428,8 @@ Result<uint64_t> Transport::start(uint64_t features)
     add_status(DeviceStatus::Acknowledge::mask);
     add_status(DeviceStatus::Driver::mask);
     uint64_t accepted = offered_features() & (features | version_1);
+    event_index_ = accepted & event_index;
+    if (has_messages_ && watches_) (void)set_vector(false, configuration_message);
     if (legacy_) {  // 3.1.2: there is no FEATURES_OK
         common_.write<legacy::DriverFeatures>(static_cast<uint32_t>(accepted));
         return accepted;
@@ -391,7 +490,9 @@ Result<void> Transport::set_up(Queue& queue, unsigned index, unsigned most)
     TRY(queue.lay_out(device_.name(), index, size));
     auto* available =
         reinterpret_cast<Queue::Available*>(queue.memory_.data + queue.available_at());
-    available->flags = has_interrupt_ ? 0 : no_interrupt;
+    bool heard = has_interrupt_ && (!has_messages_ || set_vector(true, queue_message));
+    available->flags = heard ? 0 : no_interrupt;
+    queue.event_index_ = event_index_;
     trace_dma(device_.name(), "virtqueue", queue.memory_.address,
               static_cast<uint32_t>(queue.memory_.bytes));
     if (!legacy_) return tell_modern(queue);

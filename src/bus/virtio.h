@@ -8,9 +8,10 @@
 //   uint32_t bytes = TRY(transport.perform(queue, pieces, 1_s));
 //
 // The modern interface is used if all of it can be reached, else the legacy one. Queues are split,
-// in the layout that both take; completion is found in the used ring, and an interrupt of the line
-// ends the rest between two looks. What the device writes there is checked before it is used.
-// Supports: legacy, transitional, modern devices.  Not: MSI-X, indirect and event index, IOMMU.
+// in the layout that both take; completion is found in the used ring, and an interrupt, by MSI-X or
+// the line, ends the rest between two looks. What the device writes there is checked before it is
+// used.
+// Supports: legacy, transitional, modern devices, event index.  Not: indirect descriptors, IOMMU.
 // Spec: Virtual I/O Device (VIRTIO) 1.2, section numbers here.  Tested on: QEMU 7.2; a fake device.
 #pragma once
 #include "hal/driver.h"
@@ -19,7 +20,9 @@ namespace virtio {
 
 constexpr uint16_t vendor = 0x1af4;         // 4.1.2
 constexpr uint64_t version_1 = 1ull << 32;  // 6: what makes a device modern
-constexpr uint16_t largest_queue = 32768;   // 2.7
+// 6: for queues with many chains under way, which add(), ring() and take().
+constexpr uint64_t event_index = 1ull << 29;
+constexpr uint16_t largest_queue = 32768;  // 2.7
 
 // Memory of a chain that the device reads or writes. It reads the first ones: 2.7.4.2.
 struct Piece {
@@ -47,9 +50,14 @@ public:
     // Errors: invalid (no pieces, or more than size()), busy (too few free descriptors).
     Result<uint16_t> add(std::span<const Piece> pieces);
     void notify() const;  // that there are new chains
+    void ring();          // the same, unless the device looks by itself
     // Takes back a chain, if one has been finished; never waits. Errors: device (what the used ring
     // says cannot be; only stop() and a new start help).
     Result<bool> take(Used& used);
+
+    // A length in the used ring is of all memory of its chain: QEMU's SCSI hosts count what they
+    // have read too.
+    bool counts_all = false;
 
     unsigned size() const { return size_; }  // descriptors
     unsigned free() const { return free_; }  // of these
@@ -69,6 +77,8 @@ private:
     Result<void> lay_out(const char* owner, unsigned index, unsigned size);
     uint32_t available_at() const;  // offsets in memory_
     uint32_t used_at() const;
+    volatile uint16_t& used_event() const;
+    bool has_news(uint16_t& index);
     Error bad(std::string_view what, uint32_t value);
 
     hal::DmaMemory memory_;
@@ -77,7 +87,8 @@ private:
     const char* owner_ = "";
     uint16_t index_ = 0, size_ = 0, allocated_ = 0;  // allocated_: descriptors
     uint16_t free_ = 0, first_free_ = 0, next_used_ = 0;
-    bool broken_ = false;
+    uint16_t told_ = 0, interrupt_at_ = 0;
+    bool broken_ = false, event_index_ = false;
 };
 
 class Transport {
@@ -87,8 +98,8 @@ public:
     Transport& operator=(const Transport&) = delete;
     ~Transport();  // the device is stopped
 
-    // Finds the registers, resets the device and connects its line, if it has one. The handler,
-    // if there is one, is called in the interrupt that says that queues have changed.
+    // Finds the registers, resets the device and connects its message or line, if it has one. The
+    // handler, if there is one, is called in the interrupt that says that queues have changed.
     // Errors: unsupported (no interface that can be reached), timed_out (it does not end its
     // reset), gone, no_memory.
     Result<void> open(hal::InterruptHandler handler = nullptr, void* context = nullptr);
@@ -96,6 +107,9 @@ public:
     // The device-specific configuration (4.1.4.6): valid after open(); reads all ones where there
     // is none.
     const hal::Registers& configuration() const { return configuration_; }
+    // From open() on: whether it has changed since the last call, as an interrupt says.
+    void watch_configuration();
+    bool configuration_changed();
 
     // 3.1.1, steps 1 to 6: resets, and accepts those of the features that the device offers too;
     // version_1 is seen to. Returns the accepted ones. Errors: unsupported (it does not take
@@ -129,6 +143,10 @@ private:
     Result<unsigned> queue_size(unsigned index, unsigned most) const;
     Result<void> tell_modern(Queue& queue) const;
     static void on_interrupt(void* transport);
+    static void on_message(void* transport);
+    static void on_configuration(void* transport);
+    void connect();
+    bool set_vector(bool of_queue, uint16_t vector) const;
 
     Device& device_;
     hal::Registers common_, status_, interrupt_status_, configuration_;
@@ -137,6 +155,8 @@ private:
     hal::InterruptHandler handler_ = nullptr;
     void* context_ = nullptr;
     bool legacy_ = false, running_ = false, opened_ = false, has_interrupt_ = false;
+    bool has_messages_ = false, watches_ = false, event_index_ = false;
+    volatile bool changed_ = false;
 };
 
 }  // namespace virtio

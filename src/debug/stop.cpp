@@ -18,6 +18,7 @@ constinit volatile uint32_t break_wanted = nothing;  // gate.S looks at it
 namespace debug {
 
 bool (*on_break_key)(int code) = nullptr;
+constinit bool payload_starts = false;
 
 namespace {
 
@@ -166,7 +167,7 @@ bool break_is_due(uint32_t eip)
 
 void request_break()
 {
-    if (trap::payload_runs() && !present) break_wanted = a_stop;
+    if ((payload_starts || trap::payload_runs()) && !present) break_wanted = a_stop;
 }
 
 bool request_payload_break()

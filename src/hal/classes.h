@@ -27,6 +27,8 @@ struct BlockRequest {
     // The device's, until done.
     uint64_t position = 0;  // `first` of the whole disk
     BlockRequest* next = nullptr;
+    BlockDevice* device = nullptr;  // that has it, and how far it is: see block/queued_disk.h
+    uint32_t started = 0, under_way = 0;
 };
 
 // Who keeps copies of a disk's blocks, as the block cache does. Numbers are those of the whole
@@ -68,6 +70,13 @@ public:
     // Ends all requests, of its partitions too: what has not begun fails with timed_out.
     void cancel();
 
+    // Where the medium can be removed: looks which one is in the device; `blocks` follows. What is
+    // beyond the end of the last one looked at does that too. A transfer that meets another medium
+    // than that fails with not_found. Errors: not_found (there is none), and those of read().
+    virtual Result<void> look_for_medium() { return {}; }
+    virtual Result<void> eject() { return Error::unsupported; }
+    virtual Result<void> load() { return Error::unsupported; }
+
     Text<16> name;                  // "wd0", "wd0a": set when it is published
     Text<48> model;                 // as the device says; a partition's type
     uint64_t blocks = 0;            // its size
@@ -75,8 +84,12 @@ public:
     uint32_t largest_transfer = 0;  // blocks that it takes at once; more is done in pieces. 0: any
     bool read_only = false;
     bool removable = false, rotational = false;
+    bool is_volume = false;         // a CD: it has a file system, whatever partitions it has
+    uint64_t last_session = 0;      // a CD: the block where that begins, if its driver knows
     bool gone = false;              // it has been removed: see is_gone()
     bool withdrawn = false;         // its driver no longer has it
+    unsigned medium = 0;            // counts those that were in it; a partition is of one of them
+    std::span<std::byte> memory;    // a disk in memory: all of it lies there
     BlockDevice* whole = nullptr;   // the disk that a partition is part of
     uint64_t first_block = 0;       // where on it
     BlockCopies* copies = nullptr;  // of a whole disk: a list
@@ -84,7 +97,10 @@ public:
     BlockDevice* next = nullptr;  // in the registry
 
     BlockDevice& disk() { return whole ? *whole : *this; }
-    bool is_gone() const { return gone || withdrawn || (whole && whole->is_gone()); }
+    bool is_gone() const
+    {
+        return gone || withdrawn || (whole && (whole->is_gone() || whole->medium != medium));
+    }
 
 protected:
     virtual Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) = 0;
@@ -103,7 +119,11 @@ protected:
     ~BlockDevice() = default;
 
 private:
-    Result<void> check(BlockRequest::Operation operation, uint64_t first, uint32_t count) const;
+    bool has(uint64_t first, uint32_t count) const
+    {
+        return first <= blocks && count <= blocks - first;
+    }
+    Result<void> check(BlockRequest::Operation operation, uint64_t first, uint32_t count);
     Result<void> perform(BlockRequest::Operation operation, uint64_t first, uint32_t count,
                          std::byte* data);
     Result<void> ended(BlockRequest::Operation operation, uint64_t first, uint32_t count,
@@ -112,6 +132,20 @@ private:
     bool perform_next();
 
     BlockRequest* queue_ = nullptr;  // of those that the driver did not take
+};
+
+// A controller whose disks come and go.
+class HotPlug {
+public:
+    // Gives up what has gone, and attaches what has come; may wait for it. For who asks for disks:
+    // look_for_disks() in block/partitions.h asks all.
+    virtual void look() = 0;
+
+    const Device* owner = nullptr;
+    HotPlug* next = nullptr;
+
+protected:
+    ~HotPlug() = default;
 };
 
 // A linear frame buffer that the boot loader handed over.
@@ -123,6 +157,12 @@ struct Framebuffer {
     struct Channel {
         uint8_t position, bits;
     } red = {}, green = {}, blue = {};
+};
+
+// A file that the boot loader loaded beside the kernel.
+struct BootModule {
+    uint64_t start = 0, bytes = 0;
+    Text<64> name;
 };
 
 // A place that text goes to. Colours are those of VGA text: attribute = background << 4 |
@@ -297,6 +337,7 @@ protected:
 // The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
+void publish(HotPlug& controller);
 void publish(TextOutput& output, std::string_view kind);
 void publish(InputDevice& input, std::string_view kind);
 void publish(SerialPort& port, std::string_view kind);
@@ -304,6 +345,7 @@ void publish(CalendarClock& clock, std::string_view kind);
 void publish(PowerControl& control, std::string_view kind);
 void publish(RandomSource& source, std::string_view kind);
 BlockDevice* first_block_device();
+HotPlug* first_hot_plug();
 TextOutput* first_text_output();
 InputDevice* first_input_device();
 SerialPort* first_serial_port();

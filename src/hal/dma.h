@@ -26,4 +26,8 @@ struct DmaRun {
 };
 DmaRun dma_run(const void* data, std::size_t limit);
 
+// What drivers have copied through memory of their own because their device cannot reach the
+// caller's; for the statistics.
+inline constinit std::uint64_t bytes_bounced = 0;
+
 }  // namespace hal

@@ -39,8 +39,8 @@ constexpr Match pci_class(uint8_t base, uint8_t sub, int16_t interface = -1)
     return {.bus = Match::Bus::pci, .base_class = base, .sub_class = sub, .interface = interface};
 }
 
-// The frame buffer that the boot loader handed over.
-constexpr Match loader_framebuffer() { return {.bus = Match::Bus::loader}; }
+// What the boot loader handed over: the frame buffer, and each module.
+constexpr Match from_loader() { return {.bus = Match::Bus::loader}; }
 
 class Device;
 
@@ -75,8 +75,9 @@ public:
     };
     Result<Bar> measure_bar(unsigned bar) const;  // errors: not_found, gone
     [[gnu::always_inline]] bool is_pci() const { return config_has_pci && pci_.present(); }
-    // The frame buffer, if this is what the loader handed over; else null.
+    // The frame buffer, or the module, if this is what the loader handed over; else null.
     const Framebuffer* framebuffer() const { return framebuffer_; }
+    const BootModule* module() const { return module_; }
 
     unsigned irq() const { return irq_; }  // the line, 0 if none
     // Errors: invalid (it has no line), and connect_interrupt()'s.
@@ -127,6 +128,7 @@ public:
     static void add_unconfigured(Device& bus, Device found, std::string_view description);
     static Device on_isa(const Match& match, std::string_view locator);
     static Device on_loader(const Framebuffer& framebuffer);
+    static Device on_loader(const BootModule& module);
     static Device on_pci(const hal::PciFunction& function, unsigned irq, std::string_view locator);
     Device() = default;
 
@@ -149,6 +151,7 @@ private:
     Match match_ = {};
     hal::PciFunction pci_;
     const Framebuffer* framebuffer_ = nullptr;
+    const BootModule* module_ = nullptr;
     uint8_t irq_ = 0;
     bool announced_ = false, claimed_ = false;
     bool lost_ = false;  // its controller was claimed; it may come back

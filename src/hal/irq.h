@@ -17,7 +17,8 @@ using InterruptHandler = void (*)(void* context);
 Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* context,
                                const char* owner = "");
 void disconnect_interrupt(InterruptHandler handler, void* context);  // if it is connected
-void disconnect_interrupts(const Device& device);  // those that its driver connected in attach()
+// Those that its driver connected in attach(), messages too.
+void disconnect_interrupts(const Device& device);
 
 // What a device writes to memory, and where, to raise an interrupt without a line.
 struct Message {

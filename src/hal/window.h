@@ -15,13 +15,18 @@ struct Window {
 
     template <class T> T load(unsigned offset) const
     {
-        if (kind == Kind::memory) return *reinterpret_cast<const volatile T*>(base + offset);
         T value;
+        if (kind == Kind::memory) {
+            value = *reinterpret_cast<const volatile T*>(base + offset);
+            asm volatile("" ::: "memory");  // what the device has written is looked at after this
+            return value;
+        }
         asm volatile("in %w1, %0" : "=a"(value) : "Nd"(port(offset)) : "memory");
         return value;
     }
     template <class T> void store(unsigned offset, T value) const
     {
+        asm volatile("" ::: "memory");  // what the device is to read is there before this
         if (kind == Kind::memory)
             *reinterpret_cast<volatile T*>(base + offset) = value;
         else

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // devices, in, out, pci.
 #include <cstring>
+#include "block/partitions.h"
 #include "fs/volumes.h"
 #include "hal/driver.h"
 #include "monitor/command.h"
@@ -119,6 +120,7 @@ Result<hal::Window> port(Call& call)
 Result<void> devices(Call& call)
 {
     TRY(call.end());
+    look_for_disks();
     unsigned depth = 0;
     for (const Device* device = &Device::root(); device; device = next_device(device, depth)) {
         print_device(*device, depth);

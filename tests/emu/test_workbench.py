@@ -12,7 +12,8 @@ from workbench.console import ROOT, Problem
 
 FILES = {"kexec": b"\xf4" * 3000, "hello.txt": b"Hello, world\n", "folder/deep/file": b"x" * 70000,
          "empty": b"", "A long name with spaces.text": b"long"}
-GRUB_DEVICE = {"none": "loop0", "mbr": "loop0,msdos1", "bsd": "loop0,netbsd1"}
+GRUB_DEVICE = {"none": "loop0", "mbr": "loop0,msdos1", "bsd": "loop0,netbsd1",
+               "gpt": "loop0,gpt1"}
 
 
 def vesper(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
@@ -202,6 +203,14 @@ def test_the_disklabel_is_netbsds(tree, tmp_path, fs, kind, inset):
     assert (start, found) == (2048 + inset, kind)
     assert struct.unpack_from("<II", label, 148 + 32) == (size + inset, 2048)    # c
     assert struct.unpack_from("<II", label, 148 + 48) == (len(data) // 512, 0)  # d
+
+
+def test_the_gpt_is_what_sgdisk_expects(tree, tmp_path):
+    disk = disk_of(tree, tmp_path, "ffs2", "gpt")
+    result = subprocess.run(["/usr/sbin/sgdisk", "--verify", "--print", disk], capture_output=True,
+                            text=True)
+    assert "No problems found" in result.stdout, result.stdout
+    assert re.search(r"\n +1 +2048 +\d+ .* A902  root\n", result.stdout)
 
 
 def test_the_folder_given_as_root_is_only_read(tree, tmp_path):

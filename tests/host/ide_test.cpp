@@ -118,7 +118,9 @@ TEST_F(Ide, NamesWhatItFindsOnPci)
         machine.log,
         ElementsAre("ide0 at mainbus0 pci: 8086:7010, IDE, bus master", "ata0 at ide0 channel 0",
                     "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, DMA",
-                    "ata1 at ide0 channel 1", "atapi0 at ata1 drive 0: <FAKE DVD-ROM>, no driver"));
+                    "ata1 at ide0 channel 1",
+                    "cd0 at ata1 drive 0: <FAKE CD-ROM>, CD/DVD, 0 MiB, 300 blocks of 2048 bytes, "
+                    "DMA"));
     EXPECT_EQ(primary.resets + secondary.resets, 0u);
     EXPECT_LE(machine.now_us, 1000u);
     EXPECT_EQ(find_block_device("wd0")->blocks, 131072u);
@@ -641,6 +643,208 @@ TEST_F(Ide, TracesInTheDataSheetsWords)
         EXPECT_THAT(machine.trace, Contains(HasSubstr(part)));
     EXPECT_THAT(machine.trace, Not(Contains(HasSubstr("DeviceControl"))));
     EXPECT_THAT(machine.trace, Each(StartsWith("ide0 ")));
+}
+
+// ---- ATAPI
+
+struct IdeCd : Ide {
+    IdeCd()
+    {
+        primary.drives[1] = {.atapi = true};
+        drive = &primary.drives[1];
+    }
+    Result<void> read_cd(BlockDevice& device, uint64_t first, uint32_t count, size_t alignment = 0)
+    {
+        size_t bytes = size_t{count} * device.block_bytes;
+        std::vector<std::byte> memory(bytes + 64, std::byte{0xee});
+        auto* into = memory.data() + 16 + alignment;
+        auto result = device.read(first, count, into);
+        EXPECT_FALSE(primary.engine_running());
+        EXPECT_EQ(into[-1], std::byte{0xee});
+        EXPECT_EQ(into[bytes], std::byte{0xee});
+        for (uint32_t i = 0; result && i < count; ++i)
+            EXPECT_EQ(memcmp(into + size_t{i} * device.block_bytes,
+                             drive->unit.block(first + i).data(), device.block_bytes),
+                      0)
+                << first + i;
+        return result;
+    }
+    unsigned commands(uint8_t opcode) const
+    {
+        return unsigned(
+            std::count(drive->unit.commands.begin(), drive->unit.commands.end(), opcode));
+    }
+};
+
+TEST_F(IdeCd, ReadsByDmaAndByPio)
+{
+    for (bool dma : {true, false}) {
+        dma ? plug_pci() : plug_isa();
+        auto& cd = attach();
+        EXPECT_EQ(cd.block_bytes, 2048u);
+        EXPECT_TRUE(read_cd(cd, 0, 1));
+        EXPECT_TRUE(read_cd(cd, 16, 100));
+        EXPECT_EQ(!primary.runs.empty(), dma);
+        primary.runs.clear();
+        EXPECT_TRUE(read_cd(cd, 299, 1, 1));
+        EXPECT_TRUE(primary.runs.empty()) << "an odd address";
+        EXPECT_TRUE(read_cd(cd, 290, 10, 3));
+        EXPECT_EQ(read_cd(cd, 299, 2).error(), Error::invalid);
+        EXPECT_EQ(cd.write(0, 1, nullptr).error(), Error::read_only);
+        EXPECT_LE(took_us(), 1'000'000u);
+        machine.functions.clear();
+    }
+    EXPECT_TRUE(
+        machine.logged("cd0 at ata0 drive 1: <FAKE CD-ROM>, CD/DVD, 0 MiB, 300 blocks of "
+                       "2048 bytes, DMA"));
+    EXPECT_TRUE(machine.logged("blocks of 2048 bytes, PIO"));
+    EXPECT_EQ(primary.resets, 0u);
+}
+
+TEST_F(IdeCd, TakesPiecesOfAnySize)
+{
+    auto& cd = attach_pio();
+    for (unsigned piece : {2u, 254u, 512u, 2046u, 6000u, 65534u}) {
+        drive->packet_piece = piece;
+        EXPECT_TRUE(read_cd(cd, 3, 9));
+        EXPECT_TRUE(read_cd(cd, 3, 9, 1));
+    }
+    drive->packet_interrupt = true;
+    EXPECT_TRUE(read_cd(cd, 3, 9));
+}
+
+TEST_F(IdeCd, APacketMayBeAskedForWithAnInterrupt)
+{
+    drive->packet_interrupt = true;
+    auto& cd = attach_dma();
+    for (unsigned i = 0; i < 20; ++i) EXPECT_TRUE(read_cd(cd, i, 30));
+    EXPECT_LE(took_us(), 100'000u);
+}
+
+TEST_F(IdeCd, SaysWhatTheDriveSaid)
+{
+    auto& cd = attach_dma();
+    drive->unit.bad[20] = {3, 0x11, 5};
+    EXPECT_EQ(read_cd(cd, 10, 20).error(), Error::device);
+    EXPECT_TRUE(machine.logged("cd0: read of blocks 10...29: medium error, read error (3/11/05)"));
+    EXPECT_EQ(commands(0x28), 3u);
+    EXPECT_EQ(primary.resets, 0u);
+    EXPECT_TRUE(read_cd(cd, 21, 20));
+    EXPECT_FALSE(primary.runs.empty()) << "DMA is not to blame";
+}
+
+TEST_F(IdeCd, FollowsTheMedium)
+{
+    drive->unit.has_medium = false;
+    auto& cd = attach_dma();
+    EXPECT_TRUE(machine.logged("cd0 at ata0 drive 1: <FAKE CD-ROM>, CD/DVD, no medium, DMA"));
+    EXPECT_EQ(read_cd(cd, 0, 1).error(), Error::not_found);
+    drive->unit.insert(400);
+    drive->unit.becomes_ready = 15;
+    EXPECT_TRUE(read_cd(cd, 390, 10));
+    drive->unit.insert(100);
+    EXPECT_EQ(read_cd(cd, 10, 1).error(), Error::not_found);
+    EXPECT_EQ(cd.blocks, 100u);
+    EXPECT_TRUE(read_cd(cd, 10, 1));
+    EXPECT_TRUE(cd.eject());
+    EXPECT_EQ(read_cd(cd, 10, 1).error(), Error::not_found);
+    EXPECT_EQ(primary.resets, 0u);
+}
+
+TEST_F(IdeCd, UsesPioWhereDmaDoesNotWork)
+{
+    for (bool hangs : {false, true}) {
+        drive->dma_hangs = hangs, drive->dma_error = !hangs;
+        auto& cd = attach_dma();
+        EXPECT_TRUE(read_cd(cd, 10, 20));
+        EXPECT_GE(primary.resets, 1u);
+        EXPECT_TRUE(read_cd(cd, 10, 20));
+        EXPECT_LE(took_us(), 32'000'000u);
+        machine.functions.clear();
+    }
+    EXPECT_TRUE(machine.logged("cd0: DMA does not work, using PIO"));
+}
+
+TEST_F(IdeCd, MistakesOfTheDriveAreErrors)
+{
+    auto& pio = attach_pio();
+    drive->short_transfer = true;
+    EXPECT_EQ(read_cd(pio, 10, 2).error(), Error::device);
+    EXPECT_TRUE(machine.logged("cd0: read of blocks 10...11: 2048 of 4096 bytes moved"));
+    drive->short_transfer = false;
+    drive->stuck_data_request = true;
+    EXPECT_EQ(read_cd(pio, 10, 2).error(), Error::device);
+    EXPECT_TRUE(machine.logged("cd0: read of blocks 10...11: 2 more bytes (reason 02)"));
+    drive->stuck_data_request = false;
+    for (uint8_t wrong : {1, 2, 3}) {
+        drive->packet_reason = wrong;
+        EXPECT_EQ(read_cd(pio, 10, 2).error(), Error::device);
+    }
+    drive->packet_reason = 0;
+    drive->packet_piece = 0;
+    EXPECT_EQ(read_cd(pio, 10, 2).error(), Error::device);
+    drive->packet_piece = 2048;
+    EXPECT_TRUE(read_cd(pio, 10, 2));
+}
+
+TEST_F(IdeCd, ADriveThatHangsCostsItsDeadline)
+{
+    auto& cd = attach_dma();
+    drive->never_ready = true;
+    EXPECT_EQ(read_cd(cd, 10, 2).error(), Error::timed_out);
+    EXPECT_LE(took_us(), 70'000'000u);
+    uint64_t before = machine.now_us;
+    EXPECT_EQ(read_cd(cd, 10, 2).error(), Error::timed_out);
+    EXPECT_EQ(machine.now_us, before);
+    drive->never_ready = false;
+    machine.now_us += 30'000'000;
+    EXPECT_TRUE(read_cd(cd, 10, 2));
+}
+
+TEST_F(IdeCd, ADriveThatHasGoneIsGone)
+{
+    auto& cd = attach_dma();
+    drive->gone_after = 0;
+    EXPECT_EQ(read_cd(cd, 10, 2).error(), Error::gone);
+    EXPECT_EQ(read_cd(cd, 10, 2).error(), Error::gone);
+    EXPECT_LE(took_us(), 1000u);
+}
+
+TEST_F(IdeCd, SharesItsChannelWithADisk)
+{
+    primary.drives[0].lba = primary.drives[0].lba48 = false;  // needs to be told its geometry
+    primary.drives[0].sectors = 130 * 16 * 63;
+    auto& cd = attach_dma();
+    auto* disk = find_block_device("wd0");
+    ASSERT_TRUE(disk);
+    for (unsigned i = 0; i < 4; ++i) {
+        drive->dma_error = i == 1;
+        EXPECT_TRUE(read_cd(cd, 10 + i, 20));
+        drive = &primary.drives[0];
+        EXPECT_TRUE(read(*disk, 1000 + i, 20));
+        drive = &primary.drives[1];
+    }
+    EXPECT_GE(primary.resets, 1u);
+}
+
+TEST_F(IdeCd, ADriveMayGetABetterMedium)
+{
+    drive->unit.fails[0x25] = {5, 0x64};
+    auto& cd = attach_dma();
+    EXPECT_TRUE(machine.logged("cd0: illegal request, no data track (5/64/00)"));
+    EXPECT_EQ(read_cd(cd, 0, 1).error(), Error::device);
+    drive->unit.fails.clear();
+    EXPECT_TRUE(read_cd(cd, 0, 1));
+}
+
+TEST_F(IdeCd, ADriveThatDoesNotSayWhatItIsIsLeftOut)
+{
+    drive->unit.answers[0x12] = {5, 0x80};
+    plug_pci();
+    EXPECT_TRUE(machine.attach(ide));
+    EXPECT_TRUE(find_block_device("wd0"));
+    EXPECT_EQ(find_block_device("cd0"), nullptr);
+    EXPECT_TRUE(machine.logged("ata0 drive 1: an INQUIRY of 2 bytes"));
 }
 
 }  // namespace

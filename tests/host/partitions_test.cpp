@@ -5,6 +5,7 @@
 #include "fakes/machine.h"
 #include "images.h"
 #include "lib/bytes.h"
+#include "lib/crc32.h"
 
 namespace {
 
@@ -182,11 +183,70 @@ TEST_F(Partitions, SomeThoughAFatVolumeWasThereBefore)
     expect_place("wd0p1", 2048, 2048);
 }
 
-TEST_F(Partitions, GptIsNamed)
+TEST_F(Partitions, OfAGpt)
 {
-    EXPECT_THAT(scan(ImageDevice::load("part-gpt.img")), IsEmpty());
-    EXPECT_THAT(machine->log,
-                ElementsAre("wd0: partitioned by GPT, which this kernel does not read"));
+    ASSERT_THAT(scan(ImageDevice::load("part-gpt.img")),
+                ElementsAre("wd0p1", "wd0p3", "wd0p4", "wd0p128"));
+    expect_place("wd0p1", 2048, 2048);
+    expect_place("wd0p3", 4096, 4096);
+    expect_place("wd0p4", 8192, 809);
+    expect_place("wd0p128", 10000, 6001);
+    EXPECT_EQ(model("wd0p1"), "EFI \"boot ☺\"");
+    EXPECT_EQ(model("wd0p3"), "NetBSD FFS");
+    EXPECT_EQ(model("wd0p4"), "Linux");
+    EXPECT_EQ(model("wd0p128"), "type 12345678-9abc-def0");
+    EXPECT_EQ(machine->log.size(), 4u);
+    EXPECT_TRUE(machine->logged("wd0p1: EFI \"boot ☺\", 1 MiB at sector 2048"));
+}
+
+TEST_F(Partitions, OfAGptWithBlocksOf4096Bytes)
+{
+    ASSERT_THAT(scan(ImageDevice::load("part-gpt4096.img", 4096)), ElementsAre("wd0p1", "wd0p2"));
+    expect_place("wd0p1", 256, 256);
+    expect_place("wd0p2", 512, 512);
+    EXPECT_EQ(machine->log.size(), 2u);
+}
+
+TEST_F(Partitions, OfAGptThatHoldsADisklabel)
+{
+    ASSERT_THAT(scan(ImageDevice::load("part-gpt-openbsd.img")), ElementsAre("wd0a", "wd0p1"));
+    expect_place("wd0a", 4096, 8192);
+    EXPECT_EQ(model("wd0p1"), "OpenBSD");
+}
+
+// A file as a disk, which need not fit into memory.
+class FileDisk final : public BlockDevice {
+public:
+    explicit FileDisk(const std::string& file)
+        : in_(std::string(VESPER_IMAGES) + "/" + file, std::ios::binary)
+    {
+        blocks = uint64_t(in_.seekg(0, std::ios::end).tellg()) / 512;
+    }
+
+private:
+    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
+    {
+        in_.seekg(std::streamoff(first) * 512);
+        in_.read(reinterpret_cast<char*>(into), std::streamsize(count) * 512);
+        return in_.good() ? Result<void>() : Error::device;
+    }
+    Result<void> write_blocks(uint64_t, uint32_t, const std::byte*) override { abort(); }
+    Result<void> flush_blocks() override { return {}; }
+    std::ifstream in_;
+};
+
+TEST_F(Partitions, OfADiskOf3TiB)
+{
+    FileDisk large("part-gpt3t.img");
+    EXPECT_EQ(large.blocks, 3ull << 31);
+    publish(large, "wd");
+    find_partitions(large);
+    BlockDevice& second = get("wd0p2");
+    EXPECT_EQ(second.first_block, 5999998976u);
+    EXPECT_EQ(second.blocks, 2098176u);
+    EXPECT_EQ(first_words(second), "vesper p2");
+    EXPECT_EQ(first_words(get("wd0p1")), "vesper p1");
+    EXPECT_EQ(machine->log.size(), 2u);
 }
 
 TEST_F(Partitions, NoneOnBlankAndOnEmptyDisks)
@@ -292,13 +352,181 @@ TEST_F(Partitions, ABootSectorsCodeIsNoTable)
     EXPECT_THAT(scan(), ElementsAre("wd0p1"));
 }
 
-TEST_F(Partitions, BesideAGptEntryAreFound)
+TEST_F(Partitions, BesideAGptEntryWithoutAGptAreFound)
 {
     blank();
     entry(0, 0xee, 1, 0xffffffff);
     entry(1, 0x83, 2048, 1000);
     EXPECT_THAT(scan(), ElementsAre("wd0p2"));
-    EXPECT_TRUE(machine->logged("GPT"));
+    EXPECT_TRUE(machine->logged("its MBR says that there is a GPT, and there is none"));
+}
+
+// ---- GPTs that are not as they should be
+
+struct Gpts : Partitions {
+    Gpts() { disk.emplace(ImageDevice::load("part-gpt.img")); }
+    static constexpr size_t last = (disk_blocks - 1) * 512;
+    // A change in a header, whose CRC then is right again, and that of the table.
+    void change(size_t header, size_t at, uint64_t value, size_t bytes)
+    {
+        memcpy(&disk->data[header + at], &value, bytes);
+        fix(header);
+    }
+    void fix(size_t header)
+    {
+        char* data = &disk->data[header];
+        size_t table = size_t(le64(data + 72)) * 512, bytes = le32(data + 80) * le32(data + 84);
+        if (bytes < 100'000 && le64(data + 72) < 10'000) put32(header + 88, crc(table, bytes));
+        put32(header + 16, 0);
+        put32(header + 16, crc(header, 92));
+    }
+    uint32_t crc(size_t at, size_t bytes)
+    {
+        return crc32(std::as_bytes(std::span(disk->data).subspan(at, bytes)));
+    }
+    static auto all() { return ElementsAre("wd0p1", "wd0p3", "wd0p4", "wd0p128"); }
+};
+
+TEST_F(Gpts, TheCopyIsUsedWhereTheFirstIsDamaged)
+{
+    for (size_t at : {512, 512 + 16, 512 + 60, 512 + 91, 1024 + 5, 1024 + 16000}) {
+        machine.emplace();
+        disk.emplace(ImageDevice::load("part-gpt.img"));
+        disk->data[at] ^= 4;
+        EXPECT_THAT(scan(), all()) << at;
+        EXPECT_TRUE(machine->logged("GPT: the first one cannot be used; the copy in sector 16383"));
+    }
+}
+
+TEST_F(Gpts, TheCopyIsUsedWhereTheFirstCannotBeRead)
+{
+    disk->bad_blocks = {1};
+    EXPECT_THAT(scan(), all());
+    EXPECT_TRUE(machine->logged("cannot read sector 1 for its GPT"));
+}
+
+TEST_F(Gpts, ADamagedCopyIsReported)
+{
+    disk->data[last + 20] ^= 1;
+    EXPECT_THAT(scan(), all());
+    EXPECT_TRUE(machine->logged("wd0: GPT in sector 16383: its CRC is wrong"));
+    EXPECT_TRUE(machine->logged("wd0: GPT: the copy at the end cannot be used"));
+}
+
+TEST_F(Gpts, BothDamagedAreNone)
+{
+    disk->data[512 + 20] ^= 1;
+    disk->data[last + 20] ^= 1;
+    EXPECT_THAT(scan(), IsEmpty());
+}
+
+TEST_F(Gpts, OnADiskThatHasGrown)
+{
+    disk->data.resize(disk->data.size() + 512000);
+    disk->blocks += 1000;
+    EXPECT_THAT(scan(), all());
+    EXPECT_EQ(machine->log.size(), 4u);
+    machine.emplace();
+    disk->data[1024] ^= 1;  // the first table
+    EXPECT_THAT(scan(), all());
+    EXPECT_TRUE(machine->logged("the copy in sector 16383 is"));
+}
+
+TEST_F(Gpts, ImpossibleHeadersAreNotBelieved)
+{
+    struct {
+        size_t at;
+        uint64_t value;
+        size_t bytes;
+        const char* says;
+    } const cases[] = {
+        {12, 91, 4, "an impossible length"},
+        {12, 513, 4, "an impossible length"},
+        {24, 2, 8, "it is another sector's"},
+        {72, ~0ull, 8, "its table is beyond the end of the disk"},
+        {72, 16383, 8, "its table is beyond the end of the disk"},
+        {80, 0, 4, "an impossible table"},
+        {80, ~0u, 4, "an impossible table"},
+        {84, 64, 4, "an impossible table"},
+        {84, 132, 4, "an impossible table"},
+    };
+    for (auto& damage : cases) {
+        machine.emplace();
+        disk.emplace(ImageDevice::load("part-gpt.img"));
+        change(512, damage.at, damage.value, damage.bytes);
+        EXPECT_THAT(scan(), all()) << damage.says;
+        EXPECT_TRUE(machine->logged("wd0: GPT in sector 1: " + std::string(damage.says)));
+    }
+}
+
+TEST_F(Gpts, ImpossiblePartitionsAreLeftOut)
+{
+    uint64_t places[][2] = {{0, 100}, {3000, 2999}, {3000, ~0ull}, {9001, 9100}, {16300, 20000}};
+    for (size_t i = 0; i < 5; ++i) {
+        char* entry = &disk->data[1024 + 128 * (10 + i)];
+        entry[0] = 1;
+        memcpy(entry + 32, places[i], 16);
+    }
+    fix(512);
+    EXPECT_THAT(scan(), ElementsAre("wd0p1", "wd0p3", "wd0p4", "wd0p14", "wd0p15", "wd0p128"));
+    EXPECT_TRUE(machine->logged("wd0p11: begins at sector 0"));
+    EXPECT_TRUE(machine->logged("wd0p12: sectors 3000 to 2999: ignored"));
+    EXPECT_TRUE(machine->logged("wd0p13: sectors 3000 to 18446744073709551615: ignored"));
+    EXPECT_TRUE(machine->logged("wd0p15: ends at sector 20000"));
+}
+
+// ---- CDs
+
+TEST_F(Partitions, BootImagesOfACd)
+{
+    for (uint32_t block_bytes : {512u, 2048u}) {
+        machine.emplace();
+        ASSERT_THAT(scan(ImageDevice::load("iso-torito.iso", block_bytes)),
+                    ElementsAre("wd0p1", "wd0p2"));
+        EXPECT_TRUE(disk->is_volume);
+        EXPECT_EQ(model("wd0p1"), "floppy image");
+        EXPECT_EQ(model("wd0p2"), "El Torito EFI");
+        EXPECT_EQ(get("wd0p1").blocks, 1440u * 1024 / block_bytes);
+        std::vector<char> sector(2048);
+        ASSERT_TRUE(
+            get("wd0p2").read(0, 2048 / block_bytes, reinterpret_cast<std::byte*>(sector.data())));
+        EXPECT_EQ(memcmp(&sector[54], "FAT12", 5), 0);
+    }
+}
+
+TEST_F(Partitions, DamagedBootCatalogsAreReported)
+{
+    ImageDevice image = ImageDevice::load("iso-torito.iso");
+    uint32_t catalog = le32(&image.data[17 * 2048 + 0x47]);
+    image.data[catalog * 2048 + 28] ^= 1;
+    EXPECT_THAT(scan(std::move(image)), IsEmpty());
+    EXPECT_TRUE(machine->logged("its boot catalog, in sector"));
+    EXPECT_TRUE(disk->is_volume);
+}
+
+TEST_F(Partitions, OfAHardDisksImageOnACd)
+{
+    ImageDevice image = ImageDevice::load("iso-torito.iso");
+    char* entry = &image.data[le32(&image.data[17 * 2048 + 0x47]) * 2048 + 32];
+    size_t start = le32(entry + 8) * 2048;
+    entry[1] = 4;
+    image.data[start + 446 + 4] = 6;
+    uint32_t place[] = {63, 1000};
+    memcpy(&image.data[start + 446 + 8], place, 8);
+    ASSERT_THAT(scan(std::move(image)), ElementsAre("wd0p1", "wd0p2"));
+    EXPECT_EQ(get("wd0p1").first_block, start / 512 + 63);
+    EXPECT_EQ(get("wd0p1").blocks, 1000u);
+}
+
+// On a stick its tables count; on a CD, with larger blocks, they would be wrong.
+TEST_F(Partitions, OfAHybridImage)
+{
+    ASSERT_THAT(scan(ImageDevice::load("iso-hybrid.iso")), ElementsAre("wd0p2", "wd0p3"));
+    EXPECT_TRUE(disk->is_volume);
+    EXPECT_EQ(model("wd0p2"), "EFI \"Appended2\"");
+    machine.emplace();
+    EXPECT_THAT(scan(ImageDevice::load("iso-hybrid.iso", 2048)), IsEmpty());
+    EXPECT_TRUE(disk->is_volume);
 }
 
 // ---- chains

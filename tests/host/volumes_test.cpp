@@ -83,8 +83,9 @@ TEST_F(Volumes, EveryFileSystemGivesItsMemoryBack)
     }
 }
 
-TEST_F(Volumes, OnDisksCannotBeWrittenYet)
+TEST_F(Volumes, OnReadOnlyDisksCannotBeWritten)
 {
+    ffs.read_only = true;
     fs::set_root(fs::mount(ffs).value());
     EXPECT_TRUE(fs::root()->file_system->read_only);
     EXPECT_EQ(fs::create("/new", NodeType::file, 0644).error(), Error::read_only);

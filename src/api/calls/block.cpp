@@ -2,10 +2,12 @@
 // Disks and partitions.
 #include "api/arguments.h"
 #include "api/call.h"
+#include "block/partitions.h"
 #include "fs/volumes.h"
 
 int api_block_count()
 {
+    look_for_disks();
     int count = 0;
     for (BlockDevice* device = first_block_device(); device; device = device->next) ++count;
     return count;
@@ -15,6 +17,7 @@ int api_block_info(int number, vesper_block_info* info)
 {
     BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
+    if (device->removable && !device->is_gone()) (void)device->look_for_medium();
     info->blocks = device->blocks;
     info->first_block = device->first_block;
     info->block_bytes = device->block_bytes;
@@ -27,6 +30,7 @@ int api_block_info(int number, vesper_block_info* info)
 
 int api_block_find(const char* name)
 {
+    look_for_disks();
     BlockDevice* device = find_block_device(name);
     return device ? number_of(device) : VESPER_NOT_FOUND;
 }
@@ -61,6 +65,7 @@ int api_block_discard(int number, uint64_t first, uint32_t count)
 
 int api_block_flags(int number)
 {
+    look_for_disks();
     BlockDevice* device = block_device(number);
     if (!device) return VESPER_NOT_FOUND;
     int flags = (device->read_only ? VESPER_BLOCK_READ_ONLY : 0) |

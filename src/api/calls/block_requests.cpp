@@ -37,11 +37,25 @@ bool has_memory(const vesper_block_request& request, const BlockDevice& device)
     return request.operation != VESPER_WRITE || api::may_read(request.data, bytes);
 }
 
+// The request says where it is, if that can be believed.
 UnderWay* place_of(const vesper_block_request* payload)
 {
-    auto found = std::find_if(std::begin(under_way), std::end(under_way),
-                              [&](const UnderWay& place) { return place.payload == payload; });
-    return found == std::end(under_way) ? nullptr : found;
+    auto offset =
+        reinterpret_cast<uintptr_t>(payload->link) - reinterpret_cast<uintptr_t>(under_way);
+    bool is_one = offset < sizeof under_way && offset % sizeof(UnderWay) == 0;
+    UnderWay* place = &under_way[is_one ? offset / sizeof(UnderWay) : 0];
+    return place->payload == payload ? place : nullptr;
+}
+
+// Behind the last one that was taken: those are the likeliest to have come to an end.
+UnderWay* free_place()
+{
+    static constinit unsigned last = 0;
+    for (unsigned i = 0; i < std::size(under_way); ++i) {
+        last = (last + 1) % std::size(under_way);
+        if (!under_way[last].payload) return &under_way[last];
+    }
+    return nullptr;
 }
 
 }  // namespace
@@ -52,8 +66,9 @@ int api_block_submit(vesper_block_request* payload)
     BlockDevice* device = block_device(payload->device);
     if (!device) return VESPER_NOT_FOUND;
     if (!has_memory(*payload, *device)) return VESPER_INVALID;
-    UnderWay* place = place_of(nullptr);
+    UnderWay* place = free_place();
     if (!place) return VESPER_NO_MEMORY;
+    payload->link = place;
     place->request = {.operation = static_cast<BlockRequest::Operation>(payload->operation),
                       .first = payload->first,
                       .count = payload->count,
@@ -70,9 +85,13 @@ int api_block_submit(vesper_block_request* payload)
 int api_block_poll()
 {
     int pending = 0;
+    BlockDevice* polled = nullptr;  // once for many of its requests
+    for (const UnderWay& place : under_way) {
+        if (!place.payload || place.request.done || &place.device->disk() == polled) continue;
+        polled = &place.device->disk();
+        polled->poll();
+    }
     for (UnderWay& place : under_way) {
-        if (!place.payload) continue;
-        if (!place.request.done) place.device->poll();
         settle(place);
         pending += place.payload != nullptr;
     }

@@ -9,6 +9,7 @@
 #include "debug/breakpoint.h"
 #include "debug/report.h"
 #include "debug/stop.h"
+#include "hal/dma.h"
 #include "hal/trace.h"
 
 namespace {
@@ -36,6 +37,7 @@ constexpr Source sources[] = {
     {"pointer events lost", [] { return uint64_t{input::lost().pointers}; }},
     {"kernel memory, bytes used", [] { return uint64_t{heap::usage().used}; }},
     {"kernel memory, bytes at most", [] { return uint64_t{heap::usage().most_used}; }},
+    {"bytes bounced", [] { return hal::bytes_bounced; }},
 };
 constexpr uint32_t lines = 16;
 

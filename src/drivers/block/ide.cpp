@@ -1,66 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ide - ATA disks on IDE channels: PCI controllers of class 01/01, and the two ISA port ranges.
+// ide - disks and CD/DVD drives on IDE channels: PCI controllers of class 01/01, ISA port ranges.
 //
-// One command at a time per channel; block/ata.cpp decides which. Bus-master DMA goes straight to
-// or from the caller's buffer; what that cannot reach goes by PIO, several sectors a block. The
-// interrupt only ends the rest between looks at the registers: a lost one costs a tick.
-// Supports: CHS, LBA28, LBA48, sectors of 512 and 4096 bytes, both channels and drives, legacy and
-// native mode.  Not: ATAPI (named only), setting transfer modes (the firmware's stay), hot plug.
+// One command at a time per channel; block/ata.cpp and block/scsi.cpp decide which. Bus-master DMA
+// goes straight to or from the caller's buffer; what that cannot reach goes by PIO. The interrupt
+// only ends the rest between looks at the registers: a lost one costs a tick.
+// Supports: CHS, LBA28, LBA48, sectors of 512 and 4096 bytes, ATAPI, both channels and drives,
+// legacy and native mode.  Not: setting transfer modes (the firmware's stay), hot plug.
 // Spec: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2 ("V1", "V2"); PCI IDE Controller Specification
 // 1.0; Programming Interface for Bus Master IDE Controller 1.0 ("BM").
 // Tested on: QEMU 7.2 pc (PIIX3) and isapc; the fake channel of tests/host/fakes/ide.h.
 #include <algorithm>
 #include <cstring>
-#include "block/ata.h"
+#include "block/ata_registers.h"
+#include "block/atapi.h"
 #include "hal/driver.h"
 
 extern const Driver ide;
 
 namespace {
 using namespace hal;
-
-namespace command_block {  // V1, as are the control block and the commands
-struct Data : Register<Data, 0, uint16_t> {};
-struct Error : Register<Error, 1, uint8_t> {
-    struct Abort : Field<Abort, 2> {};
-    struct IdNotFound : Field<IdNotFound, 4> {};
-    struct UncorrectableError : Field<UncorrectableError, 6> {};
-    struct InterfaceCrc : Field<InterfaceCrc, 7> {};
-};
-struct SectorCount : Register<SectorCount, 2, uint8_t> {};
-struct LbaLow : Register<LbaLow, 3, uint8_t> {};  // CHS: sector number
-struct LbaMid : Register<LbaMid, 4, uint8_t> {};  // CHS: cylinder low
-struct LbaHigh : Register<LbaHigh, 5, uint8_t> {};
-struct Device : Register<Device, 6, uint8_t> {
-    struct Head : Field<Head, 0, 4> {};  // LBA28: the address from bit 24 on
-    struct Drive : Field<Drive, 4> {};
-    struct Obsolete5 : Field<Obsolete5, 5> {};  // 1, as 7 is, for old drives
-    struct Lba : Field<Lba, 6> {};
-    struct Obsolete7 : Field<Obsolete7, 7> {};
-};
-struct Status : Register<Status, 7, uint8_t> {  // reading it ends the interrupt
-    struct Error : Field<Error, 0> {};
-    struct DataRequest : Field<DataRequest, 3> {};
-    struct SeekComplete : Field<SeekComplete, 4> {};
-    struct DeviceFault : Field<DeviceFault, 5> {};
-    struct Ready : Field<Ready, 6> {};
-    struct Busy : Field<Busy, 7> {};
-};
-struct Command : Register<Command, 7, uint8_t> {
-    using Value = AtaCommand::Opcode;
-};
-}  // namespace command_block
-
-namespace control_block {  // from 3f4h or a base address register on
-struct AlternateStatus : Register<AlternateStatus, 2, uint8_t> {  // Status, without its effect
-    using FieldsOf = command_block::Status;
-};
-struct DeviceControl : Register<DeviceControl, 2, uint8_t> {
-    struct NoInterrupt : Field<NoInterrupt, 1> {};
-    struct SoftReset : Field<SoftReset, 2> {};
-    struct Obsolete3 : Field<Obsolete3, 3> {};  // 1 for ATA-1 drives with more than 8 heads
-};
-}  // namespace control_block
+using namespace ata;
 
 namespace bus_master {  // BM 2.0
 struct Command : Register<Command, 0, uint8_t> {
@@ -102,16 +61,14 @@ public:
 
     static void on_interrupt(void* channel) { static_cast<Channel*>(channel)->interrupt(); }
 
-    // A node for a drive in the device tree; the first one makes the channel's.
-    Result<::Device*> add_node(std::string_view kind, unsigned drive)
+    // The channel's node in the device tree, for what is found on it.
+    Result<::Device*> node()
     {
+        if (node_) return node_;
         Text<16> locator;
-        if (!node_) {
-            node_ = TRY(controller.add_child("ata", locator.print("channel {}", number)));
-            node_->describe("");
-        }
-        locator.clear();
-        return node_->add_child(kind, locator.print("drive {}", drive));
+        node_ = TRY(controller.add_child("ata", locator.print("channel {}", number)));
+        node_->describe("");
+        return node_;
     }
 
     Result<void> use_bus_master(Window window)
@@ -176,9 +133,11 @@ public:
         if (command.extended)  // V1, 4.14: the upper halves first, through the same registers
             set_registers(command.count >> 8, static_cast<uint32_t>(command.address >> 24));
         set_registers(command.count, static_cast<uint32_t>(command.address));
+        if (command.features || !command.cdb.empty())
+            command_.write<command_block::Features>(command.features);
         if (command.dma) return dma(command);
-        give(command.opcode);
-        return pio(command);
+        TRY(give(command));
+        return !config_has_scsi || command.cdb.empty() ? pio(command) : packet_data(command);
     }
 
     // Fills the descriptor table.
@@ -262,10 +221,27 @@ private:
         command_.write<command_block::LbaHigh>(static_cast<uint8_t>(address >> 16));
     }
 
-    void give(uint8_t opcode) const
+    Result<void> give(const AtaCommand& command)
     {
-        command_.write<command_block::Command>(opcode);
+        forget_interrupt();
+        command_.write<command_block::Command>(command.opcode);
         settle();
+        if (!config_has_scsi || command.cdb.empty()) return {};
+        // V2, 11.8 and 11.9: the drive wants the packet, and may say so with an interrupt.
+        TRY(check(TRY(not_busy(ready_limit, false)), true));
+        command_.read<Status>();
+        forget_interrupt();
+        uint16_t words[8];
+        memcpy(words, command.cdb.data(), command.cdb.size());
+        command_.write_many<command_block::Data>({words, command.cdb.size() / 2});
+        settle();
+        return {};
+    }
+
+    void forget_interrupt(Caller caller = __builtin_FUNCTION())
+    {
+        if (has_dma) bus_master_.acknowledge<bus_master::Status::Latched>(caller);
+        interrupted_ = false;
     }
 
     // The data of a command that has been given (V2, 11.5 and 11.6): DRQ once for each block.
@@ -284,16 +260,38 @@ private:
         return check(TRY(not_busy(command.limit)), false);
     }
 
-    // A command whose registers are set, with the memory in the table (BM 3.1; V2, 11.7).
+    // The data of a packet (V2, 11.8): at each DRQ the drive says how much, and which way.
+    Result<void> packet_data(const AtaCommand& command)
+    {
+        using Reason = command_block::InterruptReason;
+        std::span data(command.data, command.bytes);
+        for (uint8_t now;;) {
+            now = TRY(not_busy(command.limit));
+            if (Status::Error::in(now) || !Status::DataRequest::in(now)) return check(now, false);
+            auto reason = command_.read<Reason>();
+            size_t bytes = command_.read<command_block::LbaMid>() |
+                           command_.read<command_block::LbaHigh>() << 8;
+            if (Reason::CommandPacket::in(reason) || Reason::ToHost::in(reason) == command.write ||
+                bytes == 0 || data.empty())
+                return failed(Error::device, "{} more bytes (reason {02x})", bytes, reason);
+            auto part = data.first(std::min(bytes, data.size()));
+            move(part, command.write);
+            std::byte excess[2] = {};
+            for (size_t i = (part.size() + 1) & ~1u; i < bytes; i += 2) move(excess, command.write);
+            settle();
+            data = data.subspan(part.size());
+            moved += part.size();
+        }
+    }
+
+    // A command whose registers are set, with the memory in the table (BM 3.1; V2, 11.7 and 11.9).
     Result<void> dma(const AtaCommand& command)
     {
         using DriveStatus = command_block::Status;
         auto direction = bus_master::Command::ToMemory::of(!command.write);
         bus_master_.write<bus_master::DescriptorTable>(table_.address);
         bus_master_.write(direction);
-        bus_master_.acknowledge<bus_master::Status::Latched>();
-        interrupted_ = false;
-        give(command.opcode);
+        TRY(give(command));
         bus_master_.write(direction | bus_master::Command::Start::of(1));
 
         Caller here = __func__;
@@ -318,6 +316,7 @@ private:
         if (!DriveStatus::Busy::in(drive)) TRY(check(drive, DriveStatus::DataRequest::in(drive)));
         if (bus_master::Status::Error::in(engine) || bus_master::Status::Active::in(engine))
             return failed(Error::device, "DMA failed (bus master status {02x})", engine);
+        moved = command.bytes;
         return {};
     }
 
@@ -351,17 +350,20 @@ private:
     void move(std::span<std::byte> block, bool write) const
     {
         uint16_t words[256];
-        for (; !block.empty(); block = block.subspan(sizeof words)) {
-            // The data port moves whole words; an odd address goes by way of the stack.
-            bool odd = reinterpret_cast<uintptr_t>(block.data()) & 1;
+        while (!block.empty()) {
+            // The data port moves whole words; what is odd goes by way of the stack.
+            size_t bytes = std::min(block.size(), sizeof words);
+            bool odd = (reinterpret_cast<uintptr_t>(block.data()) | bytes) & 1;
             auto* data = odd ? words : reinterpret_cast<uint16_t*>(block.data());
+            std::span all(data, (bytes + 1) / 2);
             if (write) {
-                if (odd) memcpy(words, block.data(), sizeof words);
-                command_.write_many<command_block::Data>({data, 256});
+                if (odd) memcpy(words, block.data(), bytes);
+                command_.write_many<command_block::Data>(all);
             } else {
-                command_.read_many<command_block::Data>({data, 256});
-                if (odd) memcpy(block.data(), words, sizeof words);
+                command_.read_many<command_block::Data>(all);
+                if (odd) memcpy(block.data(), words, bytes);
             }
+            block = block.subspan(bytes);
         }
     }
 
@@ -382,16 +384,17 @@ Result<void> add_drive(Channel& channel, unsigned drive)
         TRY(channel.recover());
         identified = channel.identify(drive, AtaCommand::identify_device, words);
     }
-    if (identified.error() == Error::unsupported) {
+    Text<16> locator;
+    locator.print("drive {}", drive);
+    if (config_has_scsi && identified.error() == Error::unsupported) {
         TRY(channel.identify(drive, AtaCommand::identify_packet_device, words));
-        ::Device* node = TRY(channel.add_node("atapi", drive));
-        node->describe("<{}>, no driver", AtaIdentity::model_in(words).view());
-        return {};
+        auto unit = AtapiUnit::attach(*TRY(channel.node()), locator, channel, drive, words);
+        return unit ? Result<void>() : Error::not_found;  // and said so
     }
     if (!identified) return identified;
     auto identity = AtaIdentity::from(words, channel.controller.name());
-    if (!identity) return Error::not_found;  // and said so
-    ::Device* node = TRY(channel.add_node("wd", drive));
+    if (!identity) return Error::not_found;
+    ::Device* node = TRY(TRY(channel.node())->add_child("wd", locator));
     AtaDisk* disk = TRY(make<AtaDisk>(channel, drive, identity.value()));
     node->describe("<{}>, {}", disk->model.view(), disk->abilities().view());
     publish_as(*disk, node->name());

@@ -170,7 +170,7 @@ Result<void> attach(Device& device)
     return {};
 }
 
-constexpr Match matches[] = {loader_framebuffer()};
+constexpr Match matches[] = {from_loader()};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include "fakes/machine.h"
+#include "fakes/scsi.h"
 
 struct FakeDrive {
     bool present = true, atapi = false;
@@ -15,6 +16,10 @@ struct FakeDrive {
     unsigned cylinders = 130, heads = 16, per_track = 63, multiple_limit = 16;
     std::string model = "FAKE HARDDISK";
     std::map<unsigned, uint16_t> identify_words;  // what IDENTIFY says instead
+    FakeScsiUnit unit = FakeScsiUnit::cd();       // what packets are for
+    bool packet_interrupt = false;                // it asks for a packet with an interrupt
+    unsigned packet_piece = 2048;                 // data of one DRQ, at most
+    uint8_t packet_reason = 0;                    // what Interrupt Reason says beside the truth
 
     // ---- faults
     std::map<uint64_t, uint8_t> bad;  // by sector: ERR with this error byte
@@ -155,6 +160,7 @@ private:
             status = 0x80;
             reset_pending = true;
             selected = multiple[0] = multiple[1] = 0;
+            buffer.clear();
             translated[0] = translated[1] = false;
         }
         device_control = uint8_t(value);
@@ -181,6 +187,7 @@ private:
         opcode = code, error = 0, status = 0xd0;
         is_read = is_write = is_dma = false;
         block = 1;
+        if (code == 0xa0) return begin_packet(d);
         bool ext = false;
         switch (code) {
         case 0x24:
@@ -216,6 +223,92 @@ private:
         buffer.clear();
         if (is_write && !is_dma) want_data();
     }
+
+    // ---- PACKET: the drive asks for the packet, then for data or gives some, piece by piece.
+    enum class Phase { asks, packet, runs, gives, done } phase = Phase::done;
+    void begin_packet(FakeDrive& d)
+    {
+        EXPECT_TRUE(d.atapi);
+        is_dma = file[1][0] & 1, is_write = false;
+        EXPECT_TRUE(is_dma || (file[4][0] | file[5][0] << 8) > 1) << "no byte count limit";
+        packet_limit = std::min<unsigned>(d.packet_piece, file[4][0] | file[5][0] << 8);
+        phase = Phase::asks, cdb.clear(), out.clear();
+    }
+    void ask(FakeDrive& d, unsigned reason, unsigned bytes)
+    {
+        file[2][0] = uint8_t(reason ^ d.packet_reason);
+        file[4][0] = uint8_t(bytes), file[5][0] = uint8_t(bytes >> 8);
+        status = 0x58;
+        if (reason != 1 || d.packet_interrupt) interrupt();
+    }
+    void do_packet(FakeDrive& d)
+    {
+        if (phase == Phase::asks) return phase = Phase::packet, ask(d, 1, 0);
+        if (phase == Phase::gives) return give_piece(d);
+        EXPECT_EQ(cdb.size(), 12u);
+        is_write = FakeScsiUnit::takes_data(cdb[0]);
+        size_t length = is_write ? be16(&cdb[7]) * d.unit.block_bytes : 0;
+        if (is_dma && !engine_running()) return;
+        if (is_dma && d.dma_hangs) return;
+        if (is_dma && d.dma_error) return engine_status |= 2, void();
+        if (is_dma && is_write && out.empty()) {
+            run_engine(length, false);
+            out.assign(buffer.begin(), buffer.end());
+            buffer.clear();
+        } else if (out.size() < length) {
+            wanted = std::min<size_t>(packet_limit, length - out.size());
+            return ask(d, 0, unsigned(wanted));
+        }
+        auto answer = d.unit.execute(cdb, out);
+        if (answer.status) {
+            phase = Phase::done;
+            uint8_t key = answer.sense.empty() ? 0 : uint8_t(answer.sense[2] << 4);
+            return end(uint8_t(key | 4));
+        }
+        size_t most = cdb[0] == 0x03 || cdb[0] == 0x1a ? cdb[4]
+                      : cdb[0] == 0x12                 ? be16(&cdb[3])
+                                                       : answer.data.size();
+        answer.data.resize(std::min(answer.data.size(), most));
+        if (d.short_transfer) answer.data.resize(answer.data.size() / 2);
+        buffer.assign(answer.data.begin(), answer.data.end());
+        if (is_dma && !is_write) {
+            run_engine(buffer.size(), true);
+            if (!d.short_transfer) engine_status &= uint8_t(~1);
+        }
+        if (is_dma) engine_status &= uint8_t(d.short_transfer ? ~0 : ~1);
+        phase = Phase::gives;
+        give_piece(d);
+    }
+    void give_piece(FakeDrive& d)
+    {
+        piece = std::min<size_t>(packet_limit, buffer.size());
+        if (piece) return ask(d, 2, unsigned(piece));
+        if (d.stuck_data_request) return ask(d, 2, 2);
+        phase = Phase::done;
+        file[2][0] = 3;
+        end();
+    }
+    uint32_t take_packet_word()
+    {
+        EXPECT_TRUE(status & 8 && phase == Phase::gives) << "data read without DRQ";
+        uint32_t word = 0;
+        for (unsigned i = 0; i < 2 && !buffer.empty(); ++i, buffer.pop_front())
+            word |= uint32_t{buffer.front()} << i * 8;
+        piece -= std::min<size_t>(piece, 2);
+        if (piece == 0) status = 0xd0;
+        return word;
+    }
+    void give_packet_word(uint16_t word)
+    {
+        EXPECT_TRUE(status & 8) << "data written without DRQ";
+        auto& into = phase == Phase::packet ? cdb : out;
+        size_t before = into.size();
+        into.push_back(uint8_t(word)), into.push_back(uint8_t(word >> 8));
+        if (phase == Phase::packet && before < 10) return;
+        if (phase == Phase::runs && (wanted -= std::min<size_t>(wanted, 2)) != 0) return;
+        phase = Phase::runs;
+        status = 0xd0;
+    }
     uint64_t from_chs(FakeDrive& d)
     {
         EXPECT_TRUE(translated[selected]) << "CHS before INITIALIZE DEVICE PARAMETERS";
@@ -240,6 +333,7 @@ private:
     void work(FakeDrive& d)
     {
         if (d.device_fault && opcode != 0xec) return status = 0x70, interrupt();
+        if (opcode == 0xa0) return do_packet(d);
         if (is_dma) return do_dma(d);
         if (is_read) return next_read(d);
         if (is_write) return next_write(d);
@@ -301,6 +395,7 @@ private:
     }
     uint32_t take_word(FakeDrive& d)
     {
+        if (opcode == 0xa0) return take_packet_word();
         EXPECT_TRUE(status & 8 && buffer.size() >= 2) << "data read without DRQ";
         if (buffer.size() < 2) return 0xdead;
         uint32_t word = buffer[0] | buffer[1] << 8;
@@ -310,9 +405,39 @@ private:
     }
     void give_word(FakeDrive&, uint16_t word)
     {
+        if (opcode == 0xa0) return give_packet_word(word);
         EXPECT_TRUE(status & 8 && is_write) << "data written without DRQ";
         buffer.push_back(uint8_t(word)), buffer.push_back(uint8_t(word >> 8));
         if (buffer.size() == wanted) status = 0xd0;
+    }
+    // Moves the buffer's bytes to memory, or appends to it from there. Whether the table is at its
+    // end.
+    bool run_engine(size_t bytes, bool to_memory)
+    {
+        runs.clear();
+        bool last = false;
+        for (uint32_t at = table; bytes && !last; at += 8) {
+            auto* entry = reinterpret_cast<uint32_t*>(machine.at(at, 8));
+            EXPECT_TRUE(entry) << "the descriptor table runs on";
+            if (!entry) return false;
+            uint32_t address = entry[0], size = entry[1] & 0xffff ? entry[1] & 0xffff : 0x10000;
+            last = entry[1] >> 31;
+            runs.push_back({address, size});
+            EXPECT_EQ(address & 1 || size & 1, 0);
+            EXPECT_EQ(address >> 16, (address + size - 1) >> 16) << "a run crosses 64 KiB";
+            size = uint32_t(std::min<size_t>(size, bytes));
+            auto* memory = reinterpret_cast<uint8_t*>(machine.at(address, size));
+            EXPECT_TRUE(memory) << "DMA to what is not memory";
+            if (!memory) return false;
+            if (!to_memory)
+                buffer.insert(buffer.end(), memory, memory + size);
+            else
+                std::copy_n(buffer.begin(), size, memory),
+                    buffer.erase(buffer.begin(), buffer.begin() + size);
+            bytes -= size;
+        }
+        EXPECT_EQ(bytes, 0u) << "the descriptor table is too short";
+        return last;
     }
     void do_dma(FakeDrive& d)
     {
@@ -321,34 +446,12 @@ private:
         if (d.dma_error) return engine_status |= 2, void();
         if (uint8_t e = fault_at(d, left)) return end(e);
         EXPECT_LE(lba + left, d.sectors);
-        runs.clear();
-        size_t sectors = d.short_transfer ? left / 2 : left, bytes = sectors * d.sector_bytes;
-        if (is_read) {
-            for (size_t i = 0; i < sectors; ++i) {
-                auto s = d.sector(lba + i);
-                buffer.insert(buffer.end(), s.begin(), s.end());
-            }
+        size_t sectors = d.short_transfer ? left / 2 : left;
+        for (size_t i = 0; is_read && i < sectors; ++i) {
+            auto bytes = d.sector(lba + i);
+            buffer.insert(buffer.end(), bytes.begin(), bytes.end());
         }
-        bool last = false;
-        for (uint32_t at = table; bytes && !last; at += 8) {
-            auto* entry = reinterpret_cast<uint32_t*>(machine.at(at, 8));
-            ASSERT_TRUE(entry) << "the descriptor table runs on";
-            uint32_t address = entry[0], size = entry[1] & 0xffff ? entry[1] & 0xffff : 0x10000;
-            last = entry[1] >> 31;
-            runs.push_back({address, size});
-            EXPECT_EQ(address & 1 || size & 1, 0);
-            EXPECT_EQ(address >> 16, (address + size - 1) >> 16) << "a run crosses 64 KiB";
-            size = uint32_t(std::min<size_t>(size, bytes));
-            auto* memory = reinterpret_cast<uint8_t*>(machine.at(address, size));
-            ASSERT_TRUE(memory) << "DMA to what is not memory";
-            if (is_write)
-                buffer.insert(buffer.end(), memory, memory + size);
-            else
-                std::copy_n(buffer.begin(), size, memory),
-                    buffer.erase(buffer.begin(), buffer.begin() + size);
-            bytes -= size;
-        }
-        EXPECT_EQ(bytes, 0u) << "the descriptor table is too short";
+        bool last = run_engine(sectors * d.sector_bytes, is_read);
         if (is_write) store(d);
         if (last && !d.short_transfer) engine_status &= ~1;
         end();
@@ -365,7 +468,9 @@ private:
     unsigned multiple[2] = {};
     bool translated[2] = {};
     uint64_t lba = 0;
-    size_t wanted = 0;
+    size_t wanted = 0, piece = 0;
+    unsigned packet_limit = 0;
+    std::vector<uint8_t> cdb, out;
     std::deque<uint8_t> buffer;
     uint8_t engine_command = 0, engine_status = 0x60;
     uint32_t table = 0;

@@ -41,6 +41,8 @@ void FakeMachine::memory(uint64_t base, uint64_t bytes, FakeDevice& device)
     memory_ranges.push_back({base, bytes, &device});
 }
 
+constexpr uint32_t message_address = 0xfee00000, first_message = 48;
+
 static uint32_t key_of(uint8_t bus, uint8_t device, uint8_t function)
 {
     return static_cast<uint32_t>(bus << 16 | device << 8 | function);
@@ -81,6 +83,16 @@ void FakeMachine::interrupt(unsigned line)
         hal::trace_interrupt(i->second.owner, hal::Access::end, line);
     }
     hal::in_interrupt = false;
+}
+
+bool FakeMachine::message(uint32_t address, uint32_t data)
+{
+    auto found = messages.find(data);
+    if (address != message_address || found == messages.end()) return false;
+    hal::in_interrupt = true;
+    found->second.call(found->second.context);
+    hal::in_interrupt = false;
+    return true;
 }
 
 bool FakeMachine::logged(const std::string& part) const
@@ -138,7 +150,7 @@ Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* co
 {
     if (line > 15) return Error::invalid;
     if (fake_machine->interrupts_work)
-        fake_machine->handlers.insert({line, {handler, context, owner}});
+        fake_machine->handlers.insert({line, {handler, context, owner, Device::attaching()}});
     return {};
 }
 
@@ -148,10 +160,30 @@ void disconnect_interrupt(InterruptHandler handler, void* context)
         return entry.second.call == handler && entry.second.context == context;
     });
 }
-void disconnect_interrupts(const Device&) {}  // the tests look at what a driver published
+void disconnect_interrupts(const Device& device)
+{
+    auto is_its = [&](const auto& entry) { return entry.second.device == &device; };
+    std::erase_if(fake_machine->handlers, is_its);
+    std::erase_if(fake_machine->messages, is_its);
+}
 
-Result<Message> connect_message(InterruptHandler, void*, const char*) { return Error::unsupported; }
-void disconnect_message(InterruptHandler, void*) {}
+Result<Message> connect_message(InterruptHandler handler, void* context, const char* owner)
+{
+    FakeMachine& m = *fake_machine;
+    if (!m.has_messages) return Error::unsupported;
+    for (uint32_t data = first_message; data < first_message + uint32_t(m.most_messages); ++data) {
+        if (m.messages.contains(data)) continue;
+        m.messages[data] = {handler, context, owner, Device::attaching()};
+        return Message{message_address, data};
+    }
+    return Error::no_memory;
+}
+void disconnect_message(InterruptHandler handler, void* context)
+{
+    std::erase_if(fake_machine->messages, [&](const auto& entry) {
+        return entry.second.call == handler && entry.second.context == context;
+    });
+}
 
 Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary)
 {
@@ -169,6 +201,8 @@ Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::si
 DmaRun dma_run(const void* data, std::size_t limit)
 {
     FakeMachine& m = *fake_machine;
+    limit = std::min(limit, m.largest_run);
+    if (limit == 0) return {0, 0};
     // Keep the alignment of the host's pointer, so that drivers see odd addresses when tests use
     // them.
     uint32_t address = ((m.next_address + 0xffff) & ~0xffffu) + uint32_t(uintptr_t(data) & 0xffff);

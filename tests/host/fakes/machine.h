@@ -39,6 +39,10 @@ public:
 
     void interrupt(unsigned line);  // calls the handlers that drivers connected
     bool connected(unsigned line) const { return handlers.contains(line); }
+    // What a device writes instead of raising its line. False: nobody has connected that.
+    bool message(uint32_t address, uint32_t data);
+    bool has_messages = false;  // a local APIC: else there are lines only
+    int most_messages = 15;
 
     FakeHeap heap;  // what the kernel's code allocates lives as long as the machine
 
@@ -47,6 +51,7 @@ public:
     std::function<void()> on_wait;
     bool interrupts_work = true;  // false: halt() only passes time
     uint64_t now_us = 0;
+    size_t largest_run = SIZE_MAX;  // bytes that dma_run() finds together; 0: out of reach
 
     std::vector<std::string> log, trace;
     bool logged(const std::string& part) const;  // some line contains it
@@ -66,8 +71,10 @@ public:
         hal::InterruptHandler call;
         void* context;
         const char* owner;
+        const Device* device;
     };
     std::multimap<unsigned, Handler> handlers;
+    std::map<uint32_t, Handler> messages;  // by what is written
     struct Mapping {
         uint32_t address;
         std::byte* data;

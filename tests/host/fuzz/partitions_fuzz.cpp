@@ -2,12 +2,13 @@
 // find_partitions() on a disk that is blank but for what the input puts there:
 //   byte: 0 512-byte blocks, 1 4096-byte blocks · 8 bytes: blocks of the disk
 //   then records: 4 bytes: block · 2 bytes: offset in it · 2 bytes: length · the bytes
-// A label gets the checksum that fits; reads beyond the end and of block 0xdead fail.
+// A label and a GPT get the checksums that fit; reads beyond the end and of block 0xdead fail.
 #include <map>
 #include <vector>
 #include "block/partitions.h"
 #include "fakes/machine.h"
 #include "lib/bytes.h"
+#include "lib/crc32.h"
 
 namespace {
 
@@ -45,6 +46,24 @@ void fix_checksum(std::vector<uint8_t>& sector, size_t at)
     memcpy(&sector[at + 136], &sum, 2);
 }
 
+void fix_gpt(SparseDisk& disk, std::vector<uint8_t>& header)
+{
+    if (header.size() < 92 || memcmp(header.data(), "EFI PART", 8) != 0) return;
+    uint64_t table = le64(&header[72]), bytes = uint64_t{le32(&header[80])} * le32(&header[84]);
+    if (bytes > 1 << 16) return;
+    std::vector<std::byte> entries(bytes + disk.block_bytes);
+    for (size_t at = 0; at < bytes; at += disk.block_bytes, ++table) {
+        auto found = disk.sectors.find(table);
+        if (found != disk.sectors.end()) memcpy(&entries[at], &found->second[0], disk.block_bytes);
+    }
+    uint32_t crc = crc32(std::span(entries).first(bytes)), none = 0;
+    memcpy(&header[88], &crc, 4);
+    memcpy(&header[16], &none, 4);
+    size_t length = std::min<size_t>(le32(&header[12]), header.size());
+    crc = crc32(std::as_bytes(std::span(header).first(length)));
+    memcpy(&header[16], &crc, 4);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
@@ -65,6 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     }
     for (auto& [block, sector] : disk.sectors) {
         for (size_t at : {0, 512, 64}) fix_checksum(sector, at);
+        fix_gpt(disk, sector);
     }
     publish(disk, "wd");
     find_partitions(disk);

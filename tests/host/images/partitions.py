@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Partitioned disks: tables by sfdisk, fdisk and mkfs.fat. fdisk writes plain disklabels only: the
+"""Partitioned disks: tables by sfdisk, fdisk, sgdisk and mkfs.fat. fdisk writes plain disklabels only: the
 others are put together here, and fdisk reads them.
 
 Every partition's first block says which one it is: "vesper NAME"."""
@@ -138,7 +138,24 @@ def whole_disks(out: str) -> None:
 
 
 def gpt(out: str) -> None:
-    sfdisk(blank(f"{out}/part-gpt.img"), "label: gpt\nsize=2048\n")
+    """Of two tools, with blocks of 512 and 4096 bytes, and on a disk of 3 TiB."""
+    path = blank(f"{out}/part-gpt.img")
+    run(["/usr/sbin/sgdisk", "-a", "1", "-n", "1:2048:+1M", "-t", "1:ef00", "-c", "1:boot ☺",
+         "-n", "3:4096:+2M", "-t", "3:a902", "-n", "4:8192:9000", "-t", "4:8300", "-n",
+         "128:10000:16000", "-u", "128:01234567-89ab-cdef-0123-456789abcdef", "-t",
+         "128:12345678-9abc-def0-1234-56789abcdef0", path])
+    mark(path, {"p1": 2048, "p3": 4096, "p4": 8192, "p128": 10000})
+    path = blank(f"{out}/part-gpt4096.img")
+    run(["/usr/sbin/fdisk", "--sector-size", "4096", path],
+        "g\nn\n1\n256\n511\nn\n2\n512\n1023\nw\n")
+    mark(path, {"p1": 256, "p2": 512}, 4096)
+    path = blank(f"{out}/part-gpt3t.img", 3 << 20)
+    run(["/usr/sbin/sgdisk", "-n", "1:2048:+1M", "-n", "2:6000000000:+1G", path])
+    mark(path, {"p1": 2048, "p2": 6000000000 // 2048 * 2048})
+    path = blank(f"{out}/part-gpt-openbsd.img")
+    run(["/usr/sbin/sgdisk", "-n", "1:2048:16000", "-t", "1:a600", path])
+    put(path, 2049 * 512, disklabel([(4096, 8192, 7), (0, 0, 0), (0, 16384, 0)]))
+    mark(path, {"a": 4096})
 
 
 def main(out: str) -> None:

@@ -2,16 +2,17 @@
 // ramfs - the volume `ram`: files in kernel memory, gone when the machine is.
 //
 // A file is a tree of 4 KiB blocks, which exist where something has been written: files may be
-// sparse. A directory is a hash table, and a list in the order of creation. Nodes and entries come
-// from pools, so that 100,000 of them neither fill the heap's list of free pieces nor leave holes.
-// Some of the heap is left to drivers: no_space comes before that is touched. Names may use half of
-// it, so that in a full volume one can still rename.
-// Supports: everything that fs.h has. Not: giving back blocks that were overwritten with zeros.
-// Tested: against a model, with random operations, in tests/host/ramfs_test.cpp.
+// sparse. Where there is none, a file of an archive has what lies there, in the loader's memory. A
+// directory is a hash table, and a list in the order of creation. Nodes and entries come from
+// pools, so that 100,000 of them neither fill the heap's list of free pieces nor leave holes. Some
+// of the heap is left to drivers: no_space comes before that is touched. Names may use half of it,
+// so that in a full volume one can still rename. Supports: everything that fs.h has. Not: giving
+// back blocks that were overwritten with zeros. Tested: against a model, with random operations, in
+// tests/host/ramfs_test.cpp.
+#include "fs/ramfs/ramfs.h"
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include "fs/fs.h"
 #include "lib/pool.h"
 
 namespace {
@@ -192,6 +193,7 @@ public:
     }
 
     RamNode *next = nullptr, *previous = nullptr;  // of all
+    std::span<const std::byte> lent;               // not longer than the file
 
 private:
     void release() override { owner_.drop(this); }
@@ -199,6 +201,7 @@ private:
     Result<void> enter(std::string_view name, RamNode& node);
     std::byte* block(uint64_t index) const;  // null where there is a hole
     std::byte* make_block(uint64_t index);   // null if there is no room
+    void copy_lent(uint64_t offset, std::span<std::byte> into) const;
     void cut(std::byte*& tree, unsigned height, uint64_t from);
     static std::byte*& branch(std::byte* tree, size_t index)
     {
@@ -254,10 +257,23 @@ std::byte* RamNode::make_block(uint64_t index)
     }
     std::byte** tree = &tree_;
     for (unsigned height = height_;; --height) {
-        if (!*tree) *tree = owner_.take_block();
-        if (!*tree || height == 0) return *tree;
+        bool is_new = !*tree;
+        if (is_new) *tree = owner_.take_block();
+        if (!*tree || height == 0) {
+            if (*tree && is_new) copy_lent(index * block_bytes, {*tree, block_bytes});
+            return *tree;
+        }
         tree = &branch(*tree, index_at(index, height));
     }
+}
+
+// What a file has where nothing has been written: zeros behind what it was lent.
+void RamNode::copy_lent(uint64_t offset, std::span<std::byte> into) const
+{
+    size_t there = offset < lent.size() ? lent.size() - static_cast<size_t>(offset) : 0;
+    there = std::min(there, into.size());
+    if (there) memcpy(into.data(), lent.data() + offset, there);
+    memset(into.data() + there, 0, into.size() - there);
 }
 
 // Frees what a tree has from block `from` on. It calls itself at most six deep.
@@ -287,7 +303,7 @@ Result<size_t> RamNode::read(uint64_t offset, std::span<std::byte> into)
         if (const std::byte* from = block((offset + done) / block_bytes))
             memcpy(into.data() + done, from + within, piece);
         else
-            memset(into.data() + done, 0, piece);
+            copy_lent(offset + done, into.subspan(done, piece));
         done += piece;
     }
     return bytes;
@@ -323,6 +339,7 @@ Result<void> RamNode::truncate(uint64_t bytes)
         if (std::byte* last = within ? block(bytes / block_bytes) : nullptr)
             memset(last + within, 0, block_bytes - within);
         if (!tree_) height_ = 0;
+        if (lent.size() > bytes) lent = lent.first(static_cast<size_t>(bytes));
     }
     size = bytes;
     modified_s = fs::now_s();
@@ -520,7 +537,9 @@ Result<Entry*> RamFs::make_entry(std::string_view name, RamNode& node)
     return entry;
 }
 
-Result<fs::FileSystem*> make_ramfs()
+}  // namespace
+
+Result<fs::FileSystem*> ramfs::make_empty()
 {
     RamFs* ram = TRY(make<RamFs>());
     if (auto started = ram->start(); !started) {
@@ -530,8 +549,12 @@ Result<fs::FileSystem*> make_ramfs()
     return ram;
 }
 
-}  // namespace
+void ramfs::lend(fs::Node& file, std::span<const std::byte> content)
+{
+    static_cast<RamNode&>(file).lent = content;
+    file.size = content.size();
+}
 
 namespace fs {
-extern const FileSystemDriver ramfs = {"ramfs", nullptr, "ram", make_ramfs};
+extern const FileSystemDriver ramfs = {"ramfs", ::ramfs::mount_archive, "ram", ::ramfs::make_empty};
 }

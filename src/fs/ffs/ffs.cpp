@@ -1,101 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ffs - the Berkeley Fast File System: FFSv1 (UFS1) and FFSv2 (UFS2), little-endian.
 //
-// Format: McKusick et al., A Fast File System for UNIX (1984), and the structures of 4.4BSD's and
-// NetBSD's <ufs/ffs/fs.h>, <ufs/ufs/dinode.h>, <ufs/ufs/dir.h>, whose names are used here.
-// A volume is cylinder groups of `fpg` fragments; inode n is in the table of group n / ipg. Files
-// are blocks of 4 to 64 KiB, named by the number of their first fragment in 12 direct and 3 levels
-// of indirect pointers, 0 for a hole; the end of a small file may be less than a block of
-// fragments. Everything is found again from sizes that were checked once; the superblock's shifts,
-// masks and tables are not used. Blocks that lie in a row are read in one request to the caller's
-// memory. Supports: reading; all block and fragment sizes, old (4.2BSD) and new directories, holes,
-// short and long links. Not: big-endian volumes, Apple's 1 KiB directory pieces, extended
-// attributes. Tested on: images by makefs of both versions and all block sizes, patched where it
-// makes none.
+// Format: McKusick et al., A Fast File System for UNIX (1984), and format.h. A volume is cylinder
+// groups of `fpg` fragments; inode n is in the table of group n / ipg. Files are blocks of 4 to
+// 64 KiB, named by the number of their first fragment in 12 direct and 3 levels of indirect
+// pointers, 0 for a hole; the end of a small file may be less than a block of fragments. Everything
+// is found again from sizes that were checked once; the superblock's shifts, masks and tables are
+// not used. Blocks that lie in a row are read in one request to the caller's memory.
+// Supports: reading (writing: src/fs/ffs_write/); all block and fragment sizes, old (4.2BSD) and
+// new directories, holes, short and long links. Not: big-endian volumes, Apple's 1 KiB directory
+// pieces, extended attributes. Tested on: images by makefs of both versions and all block sizes,
+// patched where it makes none.
+#include "fs/ffs/ffs.h"
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include "fs/fs.h"
-#include "lib/bytes.h"
 
-namespace {
+namespace ufs {
 
-constexpr uint32_t ufs1_magic = 0x011954, ufs2_magic = 0x19540119;
-constexpr uint64_t ufs1_place = 8192;  // of a superblock that doesn't know where it should be
+static constexpr uint64_t ufs1_place = 8192;  // of a superblock that doesn't know where it should be
 
-struct [[gnu::packed]] SuperBlock {  // struct fs
-    uint8_t unused_0[16];
-    uint32_t iblkno;  // of the inode table in each group; all numbers are of fragments
-    uint8_t unused_20[4];
-    uint32_t old_cgoffset, old_cgmask;  // UFS1: groups' tables are staggered over the disk's tracks
-    uint8_t unused_32[4];
-    uint32_t old_size;
-    uint8_t unused_40[4];
-    uint32_t ncg, bsize, fsize;
-    uint8_t unused_56[128];
-    uint32_t ipg, fpg;
-    uint8_t unused_192[4];
-    uint32_t old_nbfree;
-    uint8_t unused_200[4];
-    uint32_t old_nffree;
-    uint8_t unused_208;
-    uint8_t clean;
-    uint8_t unused_210;
-    uint8_t old_flags;
-    uint8_t unused_212[468];
-    char volname[32];
-    uint8_t unused_712[288];
-    uint64_t sblockloc;
-    uint8_t unused_1008[8];
-    uint64_t nbfree;
-    uint8_t unused_1024[8];
-    uint64_t nffree;
-    uint8_t unused_1040[40];
-    uint64_t size;
-    uint8_t unused_1088[232];
-    int32_t maxsymlinklen, old_inodefmt;
-    uint8_t unused_1328[44];
-    uint32_t magic;
-};
-static_assert(offsetof(SuperBlock, fpg) == 188 && offsetof(SuperBlock, volname) == 680);
-static_assert(offsetof(SuperBlock, sblockloc) == 1000 && offsetof(SuperBlock, size) == 1080);
-static_assert(offsetof(SuperBlock, magic) == 1372 && sizeof(SuperBlock) == 1376);
-constexpr uint8_t flags_updated = 0x80;  // old_flags: UFS1, but sblockloc and volname are there
-constexpr int32_t inodefmt_44 = 2;
+static constexpr bool is_power_of_two(uint32_t n) { return n && (n & (n - 1)) == 0; }
 
-constexpr uint32_t root_inode = 2;  // 1 stands in the place of a name that a union mount hides
-constexpr unsigned direct_pointers = 12, indirect_pointers = 3;
-constexpr unsigned all_pointers = direct_pointers + indirect_pointers;
-
-struct [[gnu::packed]] Ufs1Inode {  // struct ufs1_dinode
-    uint16_t mode;
-    uint8_t unused_2[6];
-    uint64_t size;
-    uint8_t unused_16[8];
-    int32_t mtime;
-    uint8_t unused_28[12];
-    std::byte pointers[all_pointers * 4];  // or the text of a short link
-    uint8_t unused_100[4];
-    uint32_t blocks;
-    uint8_t unused_108[20];
-};
-static_assert(offsetof(Ufs1Inode, blocks) == 104 && sizeof(Ufs1Inode) == 128);
-
-struct [[gnu::packed]] Ufs2Inode {  // struct ufs2_dinode
-    uint16_t mode;
-    uint8_t unused_2[14];
-    uint64_t size, blocks;
-    uint8_t unused_32[8];
-    int64_t mtime;
-    uint8_t unused_48[64];
-    std::byte pointers[all_pointers * 8];
-    uint8_t unused_232[24];
-};
-static_assert(offsetof(Ufs2Inode, pointers) == 112 && sizeof(Ufs2Inode) == 256);
-
-constexpr bool is_power_of_two(uint32_t n) { return n && (n & (n - 1)) == 0; }
-
-// The type in the upper four bits of an inode's mode; a directory entry's d_type is the same.
 fs::NodeType type_of(unsigned type)
 {
     switch (type) {
@@ -105,114 +31,6 @@ fs::NodeType type_of(unsigned type)
     default: return fs::NodeType::other;
     }
 }
-
-constexpr size_t directory_piece = 512;  // DIRBLKSIZ: no record crosses from one to the next
-
-struct Record {  // of a directory
-    uint32_t inode = 0;
-    uint8_t type = 0;  // 0: the inode knows
-    uint16_t bytes = 0;
-    std::string_view name;
-};
-
-// What an inode says, whichever version it is.
-struct InodeFields {
-    uint16_t mode;
-    uint64_t size, blocks;
-    int64_t mtime;
-    std::byte pointers[all_pointers * 8];
-};
-
-class Volume;
-
-class Inode final : public fs::Node {
-public:
-    Inode(Volume& volume, uint32_t number, const InodeFields& fields);
-    Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
-    Result<fs::Node*> find(std::string_view name) override;
-    Result<bool> next_entry(uint64_t& position, fs::DirectoryEntry& entry) override;
-    Result<void> read_link(Text<fs::max_path>& target) override;
-
-    Inode* next = nullptr;  // with the same hash
-
-private:
-    struct Pointers {            // of blocks in a row
-        const std::byte* first;  // null: a hole
-        uint64_t count;
-    };
-    struct Extent {                   // blocks that lie in a row on the volume
-        uint64_t first_fragment = 0;  // 0: a hole
-        uint64_t blocks = 0;
-    };
-    Result<Pointers> pointers_from(uint64_t block);
-    Result<Pointers> indirect_pointers_from(uint64_t block);
-    Result<Extent> extent_from(uint64_t block, uint64_t limit);
-    Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
-    Result<Record> record_at(const std::byte* piece, size_t at) const;
-    template <class Wanted>
-    Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted);
-    const char* device() const;
-
-    Volume& volume_;
-    uint64_t blocks_;  // in use, in whatever unit
-    std::byte pointers_[all_pointers * 8];
-};
-
-class Volume final : public fs::FileSystem {
-public:
-    explicit Volume(BlockCache& cache) : cache(cache) {}
-    ~Volume() override
-    {
-        for (Inode* node : nodes_) {
-            while (node) delete std::exchange(node, node->next);
-        }
-    }
-    Result<void> open(const SuperBlock& super);
-    fs::Node& root() override { return *root_; }
-    Result<void> sync() override { return cache.sync(); }
-    Result<uint64_t> free_bytes() override { return free; }
-
-    Result<Inode*> inode(uint32_t number);
-    Result<uint16_t> mode_of(uint32_t number);
-    uint64_t pointer(const std::byte* pointers, uint64_t index) const
-    {
-        return ufs2 ? le64(pointers + index * 8) : le32(pointers + index * 4);
-    }
-    // Whether so many bytes from `within` fragment `first` on are inside the volume.
-    bool holds(uint64_t first, uint64_t within, uint64_t length) const
-    {
-        return first < fragments && within <= bytes && length <= bytes - within &&
-               (first << fragment_shift) <= bytes - within - length;
-    }
-
-    BlockCache& cache;
-    bool ufs2 = false, old_directories = false;
-    unsigned block_shift = 0, fragment_shift = 0;
-    unsigned index_shift = 0;  // log2 of the pointers in an indirect block
-    uint64_t fragments = 0;
-    uint64_t free = 0;            // bytes
-    size_t short_link_limit = 0;  // links shorter than this are in the inode
-
-    // A piece of the indirect block that was used last.
-    struct Window {
-        const Inode* owner = nullptr;
-        uint64_t first_block = 0;
-        std::byte pointers[512];
-    } window;
-    unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
-
-private:
-    Result<void> check_sizes(const SuperBlock& super);
-    Result<uint64_t> place_of_inode(uint32_t number) const;
-    Result<InodeFields> read_inode(uint32_t number);
-    Result<void> check_inode(uint32_t number, const InodeFields& fields) const;
-    const char* device() const { return cache.device().name.c_str(); }
-
-    Inode* root_ = nullptr;
-    Inode* nodes_[64] = {};  // by inode number
-    uint32_t groups_ = 0, inodes_per_group_ = 0, fragments_per_group_ = 0;
-    uint32_t inode_table_ = 0, group_offset_ = 0, group_mask_ = 0;
-};
 
 // ---- the volume
 
@@ -228,22 +46,22 @@ Result<void> Volume::check_sizes(const SuperBlock& super)
     fragment_shift = static_cast<unsigned>(std::countr_zero(fragment));
     index_shift = block_shift - pointer_shift();
 
-    groups_ = super.ncg;
-    inodes_per_group_ = super.ipg;
-    fragments_per_group_ = super.fpg;
-    inode_table_ = super.iblkno;
-    uint64_t table = uint64_t{super.ipg} * (ufs2 ? sizeof(Ufs2Inode) : sizeof(Ufs1Inode));
-    if (groups_ == 0 || super.ipg == 0 || uint64_t{groups_} * super.ipg > UINT32_MAX ||
-        inode_table_ + ((table + fragment - 1) >> fragment_shift) > super.fpg) {
+    groups = super.ncg;
+    inodes_per_group = super.ipg;
+    fragments_per_group = super.fpg;
+    inode_table = super.iblkno;
+    uint64_t table = uint64_t{super.ipg} * inode_bytes();
+    if (groups == 0 || super.ipg == 0 || uint64_t{groups} * super.ipg > UINT32_MAX ||
+        inode_table + ((table + fragment - 1) >> fragment_shift) > super.fpg) {
         return hal::fail(Error::corrupt,
                          "{}: ffs: {} groups of {} fragments, with {} inodes from fragment {}",
-                         device(), groups_, super.fpg, super.ipg, inode_table_);
+                         device(), groups, super.fpg, super.ipg, inode_table);
     }
     fragments = ufs2 ? super.size : super.old_size;
-    if (fragments > uint64_t{groups_} * super.fpg ||
-        fragments <= uint64_t{groups_ - 1} * super.fpg) {
+    if (fragments > uint64_t{groups} * super.fpg ||
+        fragments <= uint64_t{groups - 1} * super.fpg) {
         return hal::fail(Error::corrupt, "{}: ffs: {} fragments in {} groups of {}", device(),
-                         fragments, groups_, super.fpg);
+                         fragments, groups, super.fpg);
     }
     if (fragments > cache.bytes() >> fragment_shift) {
         return hal::fail(Error::corrupt, "{}: ffs: {} fragments of {} bytes, but only {} bytes",
@@ -252,14 +70,25 @@ Result<void> Volume::check_sizes(const SuperBlock& super)
     return {};
 }
 
-Result<void> Volume::open(const SuperBlock& super)
+Volume::~Volume()
+{
+    for (size_t i = 0; i < bucket_count_; ++i) {
+        while (Inode* node = nodes_[i]) {
+            nodes_[i] = node->next;
+            delete node;
+        }
+    }
+    if (nodes_ != few_) delete[] nodes_;
+}
+
+Result<void> Volume::open(const SuperBlock& super, uint64_t)
 {
     ufs2 = super.magic == ufs2_magic;
     type = ufs2 ? "ffs2" : "ffs1";
     TRY(check_sizes(super));
     if (!ufs2) {
-        group_offset_ = super.old_cgoffset;
-        group_mask_ = super.old_cgmask;
+        group_offset = super.old_cgoffset;
+        group_mask = super.old_cgmask;
         old_directories = super.old_inodefmt < inodefmt_44;
     }
     short_link_limit = static_cast<size_t>(
@@ -269,11 +98,11 @@ Result<void> Volume::open(const SuperBlock& super)
             label.append(super.volname[i]);
     }
     bytes = fragments << fragment_shift;
-    uint64_t free_blocks = ufs2 ? super.nbfree : super.old_nbfree;
-    uint64_t free_fragments = ufs2 ? super.nffree : super.old_nffree;
+    uint64_t free_blocks = ufs2 ? super.cstotal.free_blocks : super.old_cstotal.free_blocks;
+    uint64_t free_fragments = ufs2 ? super.cstotal.free_fragments : super.old_cstotal.free_fragments;
     free = std::min(free_blocks, bytes >> block_shift) << block_shift;
     free += std::min(free_fragments, (bytes - free) >> fragment_shift) << fragment_shift;
-    if (super.clean == 0)
+    if (!(super.clean & 1))  // NetBSD has 2 while it is mounted
         hal::log("{}: ffs: not unmounted cleanly; it may be inconsistent", device());
 
     root_ = TRY(inode(root_inode));
@@ -283,11 +112,10 @@ Result<void> Volume::open(const SuperBlock& super)
 
 Result<uint64_t> Volume::place_of_inode(uint32_t number) const
 {
-    uint32_t group = number / inodes_per_group_, index = number % inodes_per_group_;
-    uint64_t within = uint64_t{index} * (ufs2 ? sizeof(Ufs2Inode) : sizeof(Ufs1Inode));
-    uint64_t table = uint64_t{group} * fragments_per_group_ + inode_table_;
-    table += uint64_t{group_offset_} * (group & ~group_mask_);
-    if (number < root_inode || group >= groups_ || !holds(table, within, sizeof(Ufs2Inode)))
+    uint32_t group = number / inodes_per_group, index = number % inodes_per_group;
+    uint64_t within = uint64_t{index} * inode_bytes();
+    uint64_t table = group_start(group) + inode_table;
+    if (number < root_inode || group >= groups || !holds(table, within, sizeof(Ufs2Inode)))
         return hal::fail(Error::corrupt, "{}: ffs: there is no inode {}", device(), number);
     return (table << fragment_shift) + within;
 }
@@ -298,6 +126,7 @@ Result<InodeFields> Volume::read_inode(uint32_t number)
     InodeFields fields = {};
     auto take = [&](const auto& inode) {
         fields.mode = inode.mode;
+        fields.links = inode.nlink;
         fields.size = inode.size;
         fields.blocks = inode.blocks;
         fields.mtime = inode.mtime;
@@ -336,15 +165,52 @@ Result<void> Volume::check_inode(uint32_t number, const InodeFields& fields) con
 
 Result<Inode*> Volume::inode(uint32_t number)
 {
-    Inode*& first = nodes_[number % std::size(nodes_)];
-    for (Inode* node = first; node; node = node->next) {
+    for (Inode* node = bucket_of(number); node; node = node->next) {
         if (node->id == number) return node;
     }
     InodeFields fields = TRY(read_inode(number));
     TRY(check_inode(number, fields));
-    Inode* node = TRY(make<Inode>(*this, number, fields));
+    Inode* node = TRY(make_inode(number, fields));
+    insert(node);
+    return node;
+}
+
+Result<Inode*> Volume::make_inode(uint32_t number, const InodeFields& fields)
+{
+    return make<Inode>(*this, number, fields);
+}
+
+void Volume::insert(Inode* node)
+{
+    if (++node_count_ > bucket_count_) make_buckets();
+    Inode*& first = bucket_of(node->id);
     node->next = first;
-    return first = node;
+    first = node;
+}
+
+void Volume::remove(Inode* node)
+{
+    Inode** link = &bucket_of(node->id);
+    while (*link != node) link = &(*link)->next;
+    *link = node->next;
+    --node_count_;
+}
+
+// More of them, if there is memory for that.
+void Volume::make_buckets()
+{
+    size_t count = bucket_count_ * 4;
+    auto made = new (std::nothrow) Inode*[count]();
+    if (!made) return;
+    Inode** old = std::exchange(nodes_, made);
+    size_t old_count = std::exchange(bucket_count_, count);
+    for (size_t i = 0; i < old_count; ++i) {
+        while (Inode* node = old[i]) {
+            old[i] = node->next;
+            node->next = std::exchange(bucket_of(node->id), node);
+        }
+    }
+    if (old != few_) delete[] old;
 }
 
 // ---- files
@@ -357,6 +223,7 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     size = fields.size;
     modified_s = fields.mtime;
     mode = fields.mode & 07777;
+    links = fields.links > 0 ? static_cast<uint32_t>(fields.links) : 1;
     memcpy(pointers_, fields.pointers, sizeof pointers_);
 }
 
@@ -462,18 +329,21 @@ Result<Inode::Pointers> Inode::indirect_pointers_from(uint64_t block)
     }
 }
 
+bool Inode::is_short_link() const
+{
+    // Before there was a limit in the superblock, a link without blocks was in the inode.
+    return size < volume_.short_link_limit || (volume_.short_link_limit == 0 && blocks_ == 0);
+}
+
 Result<void> Inode::read_link(Text<fs::max_path>& target)
 {
     if (type != fs::NodeType::symlink) return Error::invalid;
     if (size > target.capacity()) return Error::too_large;
     target.clear();
-    // Before there was a limit in the superblock, a link without blocks was in the inode.
-    bool is_short =
-        size < volume_.short_link_limit || (volume_.short_link_limit == 0 && blocks_ == 0);
     std::byte piece[256];
     for (size_t at = 0; at < size;) {
         size_t length = std::min<size_t>(sizeof piece, static_cast<size_t>(size) - at);
-        if (!is_short)
+        if (!is_short_link())
             TRY(read_bytes(at, std::span(piece).first(length)));
         else if (size <= all_pointers << volume_.pointer_shift())
             memcpy(piece, pointers_, length);
@@ -557,13 +427,13 @@ Result<bool> Inode::next_entry(uint64_t& position, fs::DirectoryEntry& entry)
 
 // Whether a superblock is the one that counts. In a volume with blocks of 64 KiB the first group's
 // copy is at 65536, where others have their first.
-bool is_primary(const SuperBlock& super, uint64_t place)
+static bool is_primary(const SuperBlock& super, uint64_t place)
 {
     bool says_where = super.magic == ufs2_magic || (super.old_flags & flags_updated);
     return place == (says_where ? super.sblockloc : ufs1_place);
 }
 
-Result<fs::FileSystem*> mount(BlockCache& cache)
+Result<fs::FileSystem*> mount(BlockCache& cache, Result<Volume*> (*make_volume)(BlockCache& cache))
 {
     const char* device = cache.device().name.c_str();
     for (uint64_t place : {65536, 8192, 0, 262144}) {
@@ -580,8 +450,8 @@ Result<fs::FileSystem*> mount(BlockCache& cache)
         if (magic.value() != ufs1_magic && magic.value() != ufs2_magic) continue;
         TRY(cache.read(place, std::as_writable_bytes(std::span(&super, 1))));
         if (!is_primary(super, place)) continue;
-        Volume* volume = TRY(make<Volume>(cache));
-        auto opened = volume->open(super);
+        Volume* volume = TRY(make_volume(cache));
+        auto opened = volume->open(super, place);
         if (opened) return volume;
         delete volume;
         return opened.error();
@@ -589,8 +459,13 @@ Result<fs::FileSystem*> mount(BlockCache& cache)
     return Error::not_found;
 }
 
-}  // namespace
+static Result<fs::FileSystem*> mount_for_reading(BlockCache& cache)
+{
+    return mount(cache, [](BlockCache& c) { return make<Volume>(c); });
+}
+
+}  // namespace ufs
 
 namespace fs {
-extern const FileSystemDriver ffs = {"ffs", ::mount};
+extern const FileSystemDriver ffs = {"ffs", ufs::mount_for_reading};
 }

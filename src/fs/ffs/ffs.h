@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A volume and its inodes, as far as reading goes; src/fs/ffs_write/ has classes below these.
+#pragma once
+#include "fs/ffs/format.h"
+#include "fs/fs.h"
+#include "lib/bytes.h"
+
+namespace ufs {
+
+struct Record {  // of a directory
+    uint32_t inode = 0;
+    uint8_t type = 0;  // 0: the inode knows
+    uint16_t bytes = 0;
+    std::string_view name;
+};
+
+// What an inode says, whichever version it is.
+struct InodeFields {
+    uint16_t mode;
+    int16_t links;
+    uint64_t size, blocks;
+    int64_t mtime;
+    std::byte pointers[all_pointers * 8];
+};
+
+// The type in the upper four bits of an inode's mode; a directory entry's d_type is the same.
+fs::NodeType type_of(unsigned type);
+
+class Volume;
+
+class Inode : public fs::Node {
+public:
+    Inode(Volume& volume, uint32_t number, const InodeFields& fields);
+    virtual ~Inode() = default;
+    Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
+    Result<fs::Node*> find(std::string_view name) override;
+    Result<bool> next_entry(uint64_t& position, fs::DirectoryEntry& entry) override;
+    Result<void> read_link(Text<fs::max_path>& target) override;
+
+    Inode* next = nullptr;  // with the same hash
+
+protected:
+    struct Pointers {            // of blocks in a row
+        const std::byte* first;  // null: a hole
+        uint64_t count;
+    };
+    struct Extent {                   // blocks that lie in a row on the volume
+        uint64_t first_fragment = 0;  // 0: a hole
+        uint64_t blocks = 0;
+    };
+    Result<Pointers> pointers_from(uint64_t block);
+    Result<Pointers> indirect_pointers_from(uint64_t block);
+    Result<Extent> extent_from(uint64_t block, uint64_t limit);
+    Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
+    Result<Record> record_at(const std::byte* piece, size_t at) const;
+    bool is_short_link() const;
+    const char* device() const;
+
+    Volume& volume_;
+    uint64_t blocks_;  // in use, in 512 bytes; of old ones in whatever unit
+    std::byte pointers_[all_pointers * 8];
+
+private:
+    template <class Wanted>
+    Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted);
+};
+
+class Volume : public fs::FileSystem {
+public:
+    explicit Volume(BlockCache& cache) : cache(cache) {}
+    ~Volume() override;
+    // The superblock has been found there.
+    virtual Result<void> open(const SuperBlock& super, uint64_t place);
+    fs::Node& root() override { return *root_; }
+    Result<void> sync() override { return cache.sync(); }
+    Result<uint64_t> free_bytes() override { return free; }
+
+    Result<Inode*> inode(uint32_t number);
+    Result<uint16_t> mode_of(uint32_t number);
+    Result<uint64_t> place_of_inode(uint32_t number) const;
+    uint64_t group_start(uint32_t group) const
+    {
+        return uint64_t{group} * fragments_per_group + uint64_t{group_offset} * (group & ~group_mask);
+    }
+    uint64_t pointer(const std::byte* pointers, uint64_t index) const
+    {
+        return ufs2 ? le64(pointers + index * 8) : le32(pointers + index * 4);
+    }
+    // Whether so many bytes from `within` fragment `first` on are inside the volume.
+    bool holds(uint64_t first, uint64_t within, uint64_t length) const
+    {
+        return first < fragments && within <= bytes && length <= bytes - within &&
+               (first << fragment_shift) <= bytes - within - length;
+    }
+    const char* device() const { return cache.device().name.c_str(); }
+    size_t inode_bytes() const { return ufs2 ? sizeof(Ufs2Inode) : sizeof(Ufs1Inode); }
+
+    BlockCache& cache;
+    bool ufs2 = false, old_directories = false;
+    unsigned block_shift = 0, fragment_shift = 0;
+    unsigned index_shift = 0;  // log2 of the pointers in an indirect block
+    uint64_t fragments = 0;
+    uint64_t free = 0;            // bytes
+    size_t short_link_limit = 0;  // links shorter than this are in the inode
+    uint32_t groups = 0, inodes_per_group = 0, fragments_per_group = 0;
+    uint32_t inode_table = 0, group_offset = 0, group_mask = 0;
+
+    // A piece of the indirect block that was used last.
+    struct Window {
+        const Inode* owner = nullptr;
+        uint64_t first_block = 0;
+        std::byte pointers[512];
+    } window;
+    unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
+
+protected:
+    void insert(Inode* node);
+    void remove(Inode* node);
+    virtual Result<Inode*> make_inode(uint32_t number, const InodeFields& fields);
+    Inode*& bucket_of(uint64_t number) { return nodes_[number % bucket_count_]; }
+
+private:
+    Result<void> check_sizes(const SuperBlock& super);
+    Result<InodeFields> read_inode(uint32_t number);
+    Result<void> check_inode(uint32_t number, const InodeFields& fields) const;
+    void make_buckets();
+
+    Inode* root_ = nullptr;
+    Inode* few_[64] = {};
+    Inode** nodes_ = few_;  // by inode number
+    size_t bucket_count_ = std::size(few_), node_count_ = 0;
+};
+
+// `make_volume` makes what is then opened. Errors: not_found, or what has been logged.
+Result<fs::FileSystem*> mount(BlockCache& cache, Result<Volume*> (*make_volume)(BlockCache& cache));
+
+}  // namespace ufs
