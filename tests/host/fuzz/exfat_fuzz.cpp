@@ -2,6 +2,7 @@
 // A small exFAT volume, filled by ourselves, with patches: 2 bytes where, 1 byte how many, the
 // bytes. All entry sets get right checksums, or hardly any would be looked at. Then it is mounted,
 // everything is read, and something is changed.
+#include <bit>
 #include "fuzz/changes.h"
 #include "lib/bytes.h"
 
@@ -40,7 +41,7 @@ struct Base {
             size_t length = (static_cast<uint8_t>(disk.data[at + 1]) + size_t{1}) * 32;
             for (size_t i = 0; i < length && at + i < disk.data.size(); ++i) {
                 if (i == 2 || i == 3) continue;
-                sum = static_cast<uint16_t>((sum << 15 | sum >> 1) +
+                sum = static_cast<uint16_t>(std::rotr(sum, 1) +
                                             static_cast<uint8_t>(disk.data[at + i]));
             }
             disk.put(at + 2, static_cast<char>(sum));
