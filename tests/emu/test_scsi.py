@@ -12,7 +12,8 @@ from workbench.console import ROOT
 MEDIA = ROOT / "tests/emu/payloads/media.c"
 OBEY = ROOT / "tests/emu/payloads/obey.c"
 TIB = 1 << 40
-INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern", ",disable-modern=on": "legacy"}
+INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern",
+              ",disable-modern=on": "legacy"}
 HOST = ("-device", "virtio-scsi-pci,id=scsi")
 
 
@@ -79,7 +80,6 @@ def test_a_cd_comes_and_goes_and_is_changed(boot, tmp_path, drive):
     machine.type("h")
     machine.qmp("eject", id="drive", force=True)
     machine.see(r"sum \w+, not found")
-    assert "not ready, no medium (2/3a/" in machine.text()
     machine.type("i")
     machine.see("cd0: 0 blocks")
 

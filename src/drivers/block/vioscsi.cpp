@@ -111,6 +111,7 @@ private:
 };
 
 struct Probe {  // what asks a target for its units
+    Probe(Controller& controller, unsigned target) : path(controller, target, 0) {}
     Path path;
     scsi::Unit unit{path};
 };
@@ -397,15 +398,14 @@ private:
         rescan_due_ = false;
         for (unsigned target = 0; target < targets_ && !gone_; ++target) {
             auto done = scan_target(target);
-            if (!done)
-                return log("{}: target {}: {}", device.name(), target, error_text(done.error()));
+            if (!done) return log("{}: no scan: {}", device.name(), error_text(done.error()));
         }
     }
 
     // All units of a target answer for which there are.
     Result<void> scan_target(unsigned target)
     {
-        probe_ = TRY(make<Probe>(Path(*this, target, 0)));
+        probe_ = TRY(make<Probe>(*this, target));
         uint16_t numbers[most_units] = {};
         auto count = probe_->unit.list_units(numbers);
         delete std::exchange(probe_, nullptr);
