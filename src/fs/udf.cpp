@@ -645,11 +645,11 @@ Result<Recognised> recognise(BlockCache& cache, uint64_t session)
 // 3/8.4.2: at two of these places at least; UDF 2.2.3. The size of a block is what fits.
 Result<Buffer> find_anchor(BlockCache& cache, uint64_t session, uint32_t& block_bytes)
 {
+    Buffer anchor = TRY(Buffer::of(512));
     for (uint32_t bytes : {2048u, 512u, 4096u, 1024u}) {
         uint64_t first = session / bytes, last = cache.bytes() / bytes - 1;
         for (uint64_t block : {first + 256, last, last - 256, first + 512}) {
             if (block > last || block > UINT32_MAX) continue;
-            Buffer anchor = TRY(Buffer::of(512));
             auto read = cache.read(block * bytes, anchor.span());
             if (!read && read.error() != Error::device) return read.error();
             if (!read || le16(anchor.data()) != Tag::anchor ||
