@@ -37,7 +37,8 @@ def test_a_large_archive_stays_where_it_is(boot, protocol):
     """Larger than the heap of 2 MiB, and than what is between the kernel and the payload."""
     size = 12 << 20
     text = b"the end of a large file\n"
-    machine = boot(HERE / "payloads/return.asm", "--fs", "tar", "--boot", protocol, "--memory", "32",
+    machine = boot(HERE / "payloads/return.asm", "--fs", "tar", "--boot", protocol,
+                   "--memory", "32",
                    files={"large": bytes(size - len(text)) + text, "small": b"small\n"})
     machine.see("root on md0: tar")
     machine.see("the payload returned 42")
