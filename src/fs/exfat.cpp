@@ -130,8 +130,8 @@ private:
     }
     void erase(std::byte* slot) const override  // not 0: that is the end
     {
-        slot[0] = slot[0] == std::byte{0} ? std::byte{unused_file_type}
-                                          : slot[0] & ~std::byte{in_use};
+        slot[0] =
+            slot[0] == std::byte{0} ? std::byte{unused_file_type} : slot[0] & ~std::byte{in_use};
     }
     uint32_t fold(uint32_t character) const override;
     uint64_t mark_offset(uint32_t cluster) const override
@@ -216,14 +216,13 @@ Result<void> ExfatVolume::use_up_case(const TableEntry& entry)
 {
     constexpr uint64_t most = 0x10000 * 2;
     uint32_t count = clusters_for(std::min(entry.DataLength, most)), first = entry.FirstCluster;
-    bool fits = entry.DataLength <= most && is_cluster(first) &&
-                count <= shape.clusters - (first - 2);
+    bool fits =
+        entry.DataLength <= most && is_cluster(first) && count <= shape.clusters - (first - 2);
     uint32_t sum = 0;
     if (fits) {
         up_case_ = TRY(Buffer::of(static_cast<size_t>(entry.DataLength)));
         TRY(cache().read(offset_of(first), up_case_.span()));
-        for (std::byte byte : up_case_.span())
-            sum = std::rotr(sum, 1) + static_cast<uint8_t>(byte);
+        for (std::byte byte : up_case_.span()) sum = std::rotr(sum, 1) + static_cast<uint8_t>(byte);
     }
     if (!fits || sum != entry.TableChecksum) {
         up_case_ = Buffer();

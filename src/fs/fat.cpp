@@ -208,7 +208,8 @@ bool make_short(std::string_view name, ShortEntry& entry)
     if (base.empty() || !take_short(base, std::span(entry.Name).first(8), lower) ||
         !take_short(extension, std::span(entry.Name).subspan(8), lower_too))
         return false;
-    entry.NTRes = static_cast<uint8_t>((lower ? lower_base : 0) | (lower_too ? lower_extension : 0));
+    entry.NTRes =
+        static_cast<uint8_t>((lower ? lower_base : 0) | (lower_too ? lower_extension : 0));
     return true;
 }
 

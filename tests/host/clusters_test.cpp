@@ -29,8 +29,7 @@ constexpr Image images[] = {
 };
 
 template <class Disk> struct Written : testing::TestWithParam<Image> {
-    Written()
-        : disk(load_image(std::string(GetParam().file) + ".img"), GetParam().block_bytes)
+    Written() : disk(load_image(std::string(GetParam().file) + ".img"), GetParam().block_bytes)
     {
         volume = fs::mount(disk).value();
         fs::set_root(volume);
@@ -87,9 +86,12 @@ const std::vector<std::string> some_names = {
 TEST_P(ClusterFiles, AreWhatTheModelHas)
 {
     uint64_t before = free();
-    fs_model::Options options = {.names = some_names, .symbolic_links = false,
-                                 .hard_links = false, .may_fill = true,
-                                 .compare_every = 20, .pause_every = 40};
+    fs_model::Options options = {.names = some_names,
+                                 .symbolic_links = false,
+                                 .hard_links = false,
+                                 .may_fill = true,
+                                 .compare_every = 20,
+                                 .pause_every = 40};
     fs_model::RandomOperations* self = nullptr;
     unsigned pauses = 0;
     options.pause = [&] {
@@ -204,10 +206,9 @@ TEST_P(ClusterFiles, OddNames)
                              "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x98"})
         EXPECT_EQ(fs::create("/" + std::string(name), NodeType::file, 0).error(), Error::invalid)
             << name;
-    EXPECT_EQ(fs::create("/" + std::string(256, 'n'), NodeType::file, 0).error(),
-              Error::too_large);
-    for (const char* name : {".hidden", "..x", "a.b.c", "+,;=[]", "%$#@!(){}^~`'-_&", "CON",
-                             "a b", "~1", "verylongname.extension", "x.y.z~1"})
+    EXPECT_EQ(fs::create("/" + std::string(256, 'n'), NodeType::file, 0).error(), Error::too_large);
+    for (const char* name : {".hidden", "..x", "a.b.c", "+,;=[]", "%$#@!(){}^~`'-_&", "CON", "a b",
+                             "~1", "verylongname.extension", "x.y.z~1"})
         EXPECT_TRUE(fs::create("/" + std::string(name), NodeType::file, 0644)) << name;
     EXPECT_TRUE(fs::create("/" + std::string(255, 'n'), NodeType::file, 0644));
     EXPECT_EQ(fs::make_link("/link", "x").error(), Error::unsupported);
@@ -231,8 +232,7 @@ TEST_P(ClusterFiles, CostNoMoreInTheMiddleOfALargeFile)
     volume->cache->set_limit(0);
     disk.blocks_read = 0;
     size_t reads = 200;
-    for (size_t i = 0; i < reads; ++i)
-        ASSERT_TRUE(node.read(i * 7919 * 31 % node.size, byte));
+    for (size_t i = 0; i < reads; ++i) ASSERT_TRUE(node.read(i * 7919 * 31 % node.size, byte));
     EXPECT_LE(disk.blocks_read * disk.block_bytes, reads * 2 * 4096) << "the table is not read";
 }
 
@@ -309,8 +309,9 @@ TEST_F(LargeDirectories, AreFullAfterSixtyFiveThousandSlotsOnFat)
 // ---- other people's tools
 
 struct FatFiles : Written<ImageDevice> {};
-INSTANTIATE_TEST_SUITE_P(On, FatFiles, testing::Values(images[3], images[4], images[6], images[7],
-                                                      Image{"fat32", "fsck.fat -n"}),
+INSTANTIATE_TEST_SUITE_P(On, FatFiles,
+                         testing::Values(images[3], images[4], images[6], images[7],
+                                         Image{"fat32", "fsck.fat -n"}),
                          [](auto& info) { return info.param.file; });
 
 TEST_P(FatFiles, MtoolsReadsWhatWasWritten)
@@ -325,8 +326,8 @@ TEST_P(FatFiles, MtoolsReadsWhatWasWritten)
         return run_checker(disk.data, "MTOOLS_SKIP_CHECK=1 TZ=UTC " + command).output;
     };
     std::string names = mtools("mdir -/ -b :: -i");
-    for (const char* name : {"::/Folder with a name/ä long ☺ name.text\n", "::/lower.txt\n",
-                             "::/many of them 7\n"})
+    for (const char* name :
+         {"::/Folder with a name/ä long ☺ name.text\n", "::/lower.txt\n", "::/many of them 7\n"})
         EXPECT_NE(names.find(name), names.npos) << name << names;
     std::string shorts = mtools("mdir :: -i");
     EXPECT_NE(shorts.find("MANYOF~4"), shorts.npos) << shorts;
@@ -338,13 +339,24 @@ TEST_P(FatFiles, MtoolsReadsWhatWasWritten)
 // What may be said of a volume after the power was cut.
 constexpr const char* harmless[] = {
     "Warning: Filesystem is FAT32 .*\n  but has only .*\n  This may lead.*\n",
-    "fsck.fat .*\n", "exfatprogs version .*\n", "/tmp/.*: clean. directories.*\n", "Dirty bit is set.*\n", " Automatically removing dirty bit.\n",
+    "fsck.fat .*\n",
+    "exfatprogs version .*\n",
+    "/tmp/.*: clean. directories.*\n",
+    "Dirty bit is set.*\n",
+    " Automatically removing dirty bit.\n",
     "There are differences between boot sector and its backup.\n",
-    "This is mostly harmless.*\n", "  (37|65):01/00\n", "  Not automatically fixing this.\n",
-    "FATs differ but appear to be intact.\n", "  Using first FAT.\n",
-    "Reclaimed \\d+ unused clusters? .*\n", "Free cluster summary wrong.*\n",
-    "  Auto-correcting.\n", "Leaving filesystem unchanged.\n", "\n?/tmp/.*: \\d+ files.*\n",
-    "/tmp/.*: corrupted. directories.*\n", "/tmp/.*: files corrupted.*\n",
+    "This is mostly harmless.*\n",
+    "  (37|65):01/00\n",
+    "  Not automatically fixing this.\n",
+    "FATs differ but appear to be intact.\n",
+    "  Using first FAT.\n",
+    "Reclaimed \\d+ unused clusters? .*\n",
+    "Free cluster summary wrong.*\n",
+    "  Auto-correcting.\n",
+    "Leaving filesystem unchanged.\n",
+    "\n?/tmp/.*: \\d+ files.*\n",
+    "/tmp/.*: corrupted. directories.*\n",
+    "/tmp/.*: files corrupted.*\n",
     // a file's chain that ends behind its size
     "ERROR: .*: more clusters are allocated. truncate to .*\n",
     "/.*\n  File size is \\d+ bytes, cluster chain length is > \\d+ bytes.\n"
@@ -386,8 +398,8 @@ struct ClusterCuts : Written<PowerCutDisk> {
     }
     void step(bool renames)
     {
-        std::string path = "/d" + std::to_string(random() % 3) + "/some file " +
-                           std::to_string(random() % 12);
+        std::string path =
+            "/d" + std::to_string(random() % 3) + "/some file " + std::to_string(random() % 12);
         bool known = files.contains(path);
         switch (random() % 9) {
         case 0:
@@ -405,8 +417,8 @@ struct ClusterCuts : Written<PowerCutDisk> {
             return;
         }
         case 2: {
-            std::string other = "/d" + std::to_string(random() % 3) + "/some file " +
-                                std::to_string(random() % 12);
+            std::string other =
+                "/d" + std::to_string(random() % 3) + "/some file " + std::to_string(random() % 12);
             if (!known || !renames || other == path) return;
             begin(path, other);
             ASSERT_TRUE(fs::rename(path, other));
@@ -415,8 +427,8 @@ struct ClusterCuts : Written<PowerCutDisk> {
             return;
         }
         case 3: {
-            std::string folder = "/d" + std::to_string(random() % 3) + "/f" +
-                                 std::to_string(random() % 3);
+            std::string folder =
+                "/d" + std::to_string(random() % 3) + "/f" + std::to_string(random() % 3);
             if (!fs::create(folder, NodeType::directory, 0755)) (void)fs::remove(folder);
             return;
         }

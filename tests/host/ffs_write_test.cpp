@@ -122,8 +122,8 @@ struct FfsVolume {
     Checker checker;
 };
 
-const std::string sizes[] = {"4096_512", "8192_1024", "16384_2048", "32768_4096", "65536_8192",
-                             "4096_4096"};
+const std::string sizes[] = {"4096_512",   "8192_1024",  "16384_2048",
+                             "32768_4096", "65536_8192", "4096_4096"};
 
 struct FfsWrite : testing::TestWithParam<std::string>, FfsVolume {
     FfsWrite() : FfsVolume(GetParam()) {}
@@ -146,23 +146,21 @@ INSTANTIATE_TEST_SUITE_P(Images, FfsWrite, testing::ValuesIn(empty_images()), na
 TEST_P(FfsWrite, DoesWhatTheModelDoes)
 {
     fs_model::RandomOperations* running = nullptr;
-    fs_model::RandomOperations operations(
-        unsigned(block_bytes() + fragment_bytes() + is_ufs2()),
-        {.largest_offset = 15 * block_bytes() / 2,
-         .largest_write = 3 * block_bytes(),
-         .compare_every = 20,
-         .pause_every = 200,
-         .pause = [&] {
-             running->close_files();
-             check();
-             remount();
-         }});
+    fs_model::RandomOperations operations(unsigned(block_bytes() + fragment_bytes() + is_ufs2()),
+                                          {.largest_offset = 15 * block_bytes() / 2,
+                                           .largest_write = 3 * block_bytes(),
+                                           .compare_every = 20,
+                                           .pause_every = 200,
+                                           .pause = [&] {
+                                               running->close_files();
+                                               check();
+                                               remount();
+                                           }});
     running = &operations;
     operations.run(600);
     operations.close_files();
     check();
 }
-
 
 TEST_P(FfsWrite, GrowsFilesByFragments)
 {
@@ -200,8 +198,8 @@ TEST_P(FfsWrite, IsReadByGrub)
     check();
     std::string copy = testing::TempDir() + "vesper-grub-" + std::to_string(getpid());
     for (auto& [path, text] : files) {  // not links: it forgets their last byte
-        Checked got = run_checker(disk.data, "sh -c 'grub-fstest $0 cp \"(loop0)" + path + "\" " +
-                                                 copy + "'");
+        Checked got = run_checker(disk.data,
+                                  "sh -c 'grub-fstest $0 cp \"(loop0)" + path + "\" " + copy + "'");
         EXPECT_EQ(got.status, 0) << path << ": " << got.output;
         std::ifstream in(copy, std::ios::binary);
         EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(in), {}) == text) << path;
@@ -314,8 +312,14 @@ TEST_P(FfsLarge, FilesAreSparseAndBeyond4GiB)
     uint64_t before = free_bytes();
     fs::Node& file = make("/file");
     uint64_t n = is_ufs2() ? 512 : 1024;
-    const uint64_t blocks[] = {0, 11, 12, 12 + n - 1, 12 + n, 12 + n + n * n - 1,
-                               12 + n + n * n, 12 + n + n * n + 3 * n * n + 5};
+    const uint64_t blocks[] = {0,
+                               11,
+                               12,
+                               12 + n - 1,
+                               12 + n,
+                               12 + n + n * n - 1,
+                               12 + n + n * n,
+                               12 + n + n * n + 3 * n * n + 5};
     for (uint64_t block : blocks) write(file, block * 4096 + 100, content(5000, unsigned(block)));
     EXPECT_GT(file.size, uint64_t{1} << (is_ufs2() ? 32 : 34));
     check();
@@ -324,9 +328,9 @@ TEST_P(FfsLarge, FilesAreSparseAndBeyond4GiB)
         EXPECT_EQ(part("/file", block * 4096 + 100, 5000), content(5000, unsigned(block)));
     EXPECT_EQ(part("/file", (blocks[5] - 9) * 4096, 4096), std::string(4096, 0));
     // Shorter, step by step, with and without a hole at the end.
-    for (uint64_t size : {blocks[7] * 4096, blocks[6] * 4096 + 1, blocks[5] * 4096 - 5,
-                          (blocks[4] + 1) * 4096, blocks[3] * 4096, blocks[2] * 4096 + 10,
-                          uint64_t{7000}}) {
+    for (uint64_t size :
+         {blocks[7] * 4096, blocks[6] * 4096 + 1, blocks[5] * 4096 - 5, (blocks[4] + 1) * 4096,
+          blocks[3] * 4096, blocks[2] * 4096 + 10, uint64_t{7000}}) {
         ASSERT_TRUE(node("/file").truncate(size));
         check();
     }

@@ -256,23 +256,23 @@ public:
     // The clusters from this one of its chain on that are adjacent, at most as many as wanted;
     // count is 0 beyond the end.
     Result<Clusters> run_at(uint32_t index, uint32_t wanted);
-    Result<void> write_back();  // to the cache: what leads to its clusters, and its entry set
+    Result<void> write_back();   // to the cache: what leads to its clusters, and its entry set
     Result<uint32_t> surplus();  // how many clusters it has more than it needs
     // Gives them back; true: the allocation table has been changed, which goes before that.
     Result<bool> trim();
     ClusterVolume& volume() { return volume_; }
 
-    uint32_t first = 0;                // cluster
-    bool adjacent = false;             // its clusters are, and the table says nothing about them
-    uint64_t valid = 0;                // what is behind it, up to the size, is zeros
+    uint32_t first = 0;     // cluster
+    bool adjacent = false;  // its clusters are, and the table says nothing about them
+    uint64_t valid = 0;     // what is behind it, up to the size, is zeros
     uint16_t attributes = 0;
-    uint64_t fixed = 0;                // the root of FAT12 and FAT16: where it is
+    uint64_t fixed = 0;  // the root of FAT12 and FAT16: where it is
     uint32_t fixed_bytes = 0;
     ClusterNode* parent = nullptr;     // which has its entry set
     uint32_t position = 0, slots = 0;  // where
     uint32_t children = 0;             // nodes whose parent it is
 
-    ClusterNode *next = nullptr;                                     // in its bucket
+    ClusterNode* next = nullptr;  // in its bucket
     ClusterNode *next_changed = nullptr, *previous_changed = nullptr;
     bool changed = false;     // it is in that list
     bool wants_trim = false;  // it has more clusters than it needs
@@ -349,10 +349,10 @@ private:
     Run few_runs_[2] = {};
     Run* runs_ = few_runs_;
     uint32_t run_count_ = 0, run_room_ = 2;
-    uint32_t known_ = 0;              // clusters
-    uint32_t tail_ = 0;               // the last of them
+    uint32_t known_ = 0;  // clusters
+    uint32_t tail_ = 0;   // the last of them
     uint32_t loop_mark_ = 0;
-    bool ended_ = false;              // there are no more
+    bool ended_ = false;  // there are no more
     bool end_checked_ = false;
     uint32_t walked_index_ = 0, walked_cluster_ = 0;  // where a walk between runs ended
     // A link that is not yet in the table, as it is to be on the medium after what it leads to.

@@ -328,8 +328,8 @@ Result<void> ClusterNode::grow()
     auto wanted = static_cast<uint32_t>(std::clamp<uint64_t>(bytes / 4, least, most));
     Clusters run = TRY(volume_.allocate(tail_ + 1, volume_.clusters_for(wanted)));
     uint64_t added = uint64_t{run.count} * cluster_bytes;
-    auto result = volume_.write_zeros(volume_.offset_of(run.first), added,
-                                      BlockCache::Kind::metadata);
+    auto result =
+        volume_.write_zeros(volume_.offset_of(run.first), added, BlockCache::Kind::metadata);
     if (result) result = append(run);
     if (!result) {
         volume_.give_back({run.first, volume_.shape.extended ? run.count : 0});
@@ -396,7 +396,7 @@ Result<void> ClusterNode::put_at_end(uint32_t place, std::span<const std::byte> 
     uint32_t end = place + static_cast<uint32_t>(set.size());
     uint32_t rest = (chunk_bytes - end % chunk_bytes) % chunk_bytes;
     if (fixed) rest = std::min(rest, fixed_bytes - end);
-    std::array<std::byte, max_set_slots * slot_bytes + chunk_bytes> buffer = {};
+    std::array<std::byte, max_set_slots* slot_bytes + chunk_bytes> buffer = {};
     if (place != end_) {
         auto skipped = std::span(buffer).first(place - end_);
         for (size_t i = 0; i < skipped.size(); i += slot_bytes) volume_.erase(&skipped[i]);

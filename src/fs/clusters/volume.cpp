@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Volumes of clusters: names and times, the allocation table, nodes, and syncing.
-#include "fs/clusters/clusters.h"
 #include <algorithm>
 #include <bit>
+#include "fs/clusters/clusters.h"
 #include "lib/bytes.h"
 #include "lib/heap.h"
 
@@ -145,8 +145,8 @@ Result<void> ClusterVolume::set_entry(uint32_t cluster, uint32_t value)
     memcpy(at, &value, bytes);
     table_.changed(offset, bytes);
     if (shape.fat_copies == 1) return {};
-    for (uint64_t piece : {offset / BlockCache::line_bytes,
-                           (offset + bytes - 1) / BlockCache::line_bytes})
+    for (uint64_t piece :
+         {offset / BlockCache::line_bytes, (offset + bytes - 1) / BlockCache::line_bytes})
         changed_pieces_.data()[piece / 8] |= std::byte{1} << (piece % 8);
     return {};
 }

@@ -80,7 +80,8 @@ public:
     Result<uint64_t> place_of_inode(uint32_t number) const;
     uint64_t group_start(uint32_t group) const
     {
-        return uint64_t{group} * fragments_per_group + uint64_t{group_offset} * (group & ~group_mask);
+        return uint64_t{group} * fragments_per_group +
+               uint64_t{group_offset} * (group & ~group_mask);
     }
     uint64_t pointer(const std::byte* pointers, uint64_t index) const
     {

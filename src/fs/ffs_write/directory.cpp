@@ -81,8 +81,8 @@ Index* WritableInode::index()
         bool sound = bool(read_bytes(uint64_t{n} * directory_piece, piece));
         for (size_t at = 0; sound && at < directory_piece;) {
             auto record = record_at(piece, at);
-            sound = record && (record.value().inode < root_inode ||
-                               index_->add(record.value().name, n));
+            sound = record &&
+                    (record.value().inode < root_inode || index_->add(record.value().name, n));
             at += record.value().bytes;
         }
         if (sound) count_room(uint64_t{n} * directory_piece, piece);
@@ -240,8 +240,8 @@ Result<void> WritableInode::erase_name(const Place& found, std::string_view name
     if (found.at == 0) {
         memset(piece, 0, 4);
     } else {
-        uint16_t bytes = static_cast<uint16_t>(le16(piece + previous + 4) +
-                                               le16(piece + found.at + 4));
+        uint16_t bytes =
+            static_cast<uint16_t>(le16(piece + previous + 4) + le16(piece + found.at + 4));
         memcpy(piece + previous + 4, &bytes, sizeof bytes);
     }
     TRY(volume_.cache.write(TRY(place_of_piece(found.piece)), piece));
@@ -406,8 +406,8 @@ Result<void> WritableInode::rename(std::string_view name, fs::Node& to, std::str
     if (!TRY(find_place(name, from))) return Error::not_found;
     auto& node = static_cast<WritableInode&>(*TRY(volume_.inode(from.record.inode)));
     bool replaces = TRY(target.find_place(new_name, there));
-    auto old = replaces ? static_cast<WritableInode*>(TRY(volume_.inode(there.record.inode)))
-                        : nullptr;
+    auto old =
+        replaces ? static_cast<WritableInode*>(TRY(volume_.inode(there.record.inode))) : nullptr;
     if (old == &node) return {};
     bool moves = node.is_directory() && &target != this;
     // A name that was to come, and the new one, would be in any order: and "..", which is one.

@@ -307,8 +307,8 @@ Result<size_t> WritableInode::write_new(uint64_t offset, std::span<const std::by
     uint64_t block = offset >> volume_.block_shift, within = offset & (block_bytes() - 1);
     uint64_t new_size = std::max(size, end), last = (new_size - 1) >> volume_.block_shift;
     uint64_t start = block << volume_.block_shift, near = TRY(near_for(block));
-    bool is_part = block < direct_pointers && block == last &&
-                   fragments_for(new_size - start) < per_block();
+    bool is_part =
+        block < direct_pointers && block == last && fragments_for(new_size - start) < per_block();
     Run run;
     if (is_part) {
         run.count = fragments_for(new_size - start);
@@ -324,8 +324,7 @@ Result<size_t> WritableInode::write_new(uint64_t offset, std::span<const std::by
     }
     uint64_t place = run.first << volume_.fragment_shift;
     uint64_t room = run.count << volume_.fragment_shift;
-    auto piece =
-        from.first(static_cast<size_t>(std::min<uint64_t>(from.size(), room - within)));
+    auto piece = from.first(static_cast<size_t>(std::min<uint64_t>(from.size(), room - within)));
     auto result = after_ ? volume_.cache.order(after_, place + within) : Result<void>();
     if (result) result = write_zeros(place, within);
     if (result) result = volume_.cache.write(place + within, piece, kind());
@@ -470,10 +469,12 @@ Result<void> WritableInode::shrink(uint64_t bytes)
     uint64_t within = bytes & (block_bytes() - 1);
     if (within && bytes < size) {  // whoever makes it longer expects zeros
         Extent last = TRY(extent_from(keep - 1, 1));
-        uint64_t end = keep > direct_pointers ? block_bytes()
-                                              : uint64_t{fragments_for(within)} << volume_.fragment_shift;
+        uint64_t end = keep > direct_pointers
+                           ? block_bytes()
+                           : uint64_t{fragments_for(within)} << volume_.fragment_shift;
         if (volume().groups.are_data({last.first_fragment, fragments_for(within)}))
-            TRY(write_zeros((last.first_fragment << volume_.fragment_shift) + within, end - within));
+            TRY(write_zeros((last.first_fragment << volume_.fragment_shift) + within,
+                            end - within));
     }
     size = bytes;
     TRY(store());

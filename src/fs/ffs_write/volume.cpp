@@ -4,9 +4,9 @@
 //
 // Here: the superblock, new inodes, and giving back what nothing names any more. Supports: all that
 // fs.h has, in volumes that were unmounted cleanly, or were written here or with soft updates when
-// the power went. Read-only: volumes of 4.2BSD and those older than FFSv2; with snapshots, quotas in
-// the file system, or a journal. Extended attributes stay as they are. FreeBSD's check-hashes are
-// switched off, as an older FreeBSD does: what is written by sectors cannot keep them right.
+// the power went. Read-only: volumes of 4.2BSD and those older than FFSv2; with snapshots, quotas
+// in the file system, or a journal. Extended attributes stay as they are. FreeBSD's check-hashes
+// are switched off, as an older FreeBSD does: what is written by sectors cannot keep them right.
 // Tested on: images of makefs, against a model and a checker, with power cuts; GRUB reads them.
 #include <cstring>
 #include "fs/ffs_write/write.h"
@@ -22,12 +22,14 @@ static Text<64> mark_of(const SuperBlock& super)
 const char* WritableVolume::why_read_only(const SuperBlock& super)
 {
     const BlockDevice& device = cache.device();
-    if (device.read_only || (device.whole && device.whole->read_only)) return "its disk is read-only";
+    if (device.read_only || (device.whole && device.whole->read_only))
+        return "its disk is read-only";
     if (!ufs2 && (old_directories || !(super.old_flags & flags_updated)))
         return "its format is of the time before FFSv2";
     if (super.flags & (flag_unclean | flag_needs_fsck)) return "fsck_ffs has to mend it first";
     if (super.flags & (flag_soft_journal | flag_gjournal)) return "it has a journal";
-    if (super.flags & flag_wapbl && super.journal_version) return "its log has to be replayed first";
+    if (super.flags & flag_wapbl && super.journal_version)
+        return "its log has to be replayed first";
     if (super.flags & flag_quota2 && super.quota_magic) return "it has quotas";
     if (super.snapinum[0]) return "it has snapshots";
     was_unclean_ = !(super.clean & 1);
@@ -207,8 +209,7 @@ Result<void> WritableVolume::erase(WritableInode& node)
             uint64_t offset = uint64_t{i} << block_shift;
             if (old.extsize <= offset || !old.extb[i]) continue;
             uint64_t length = std::min(old.extsize - offset, uint64_t{1} << block_shift);
-            node.extra_[i] = {old.extb[i],
-                              (length + (1u << fragment_shift) - 1) >> fragment_shift};
+            node.extra_[i] = {old.extb[i], (length + (1u << fragment_shift) - 1) >> fragment_shift};
         }
     }
     return cache.write(place, std::span(raw).first(inode_bytes()));

@@ -130,7 +130,7 @@ private:
     Result<void> give_everything();
 
     // ---- names (directory.cpp)
-    struct Place {  // of a record
+    struct Place {           // of a record
         uint64_t piece = 0;  // its offset in the directory
         size_t at = 0;
         Record record;

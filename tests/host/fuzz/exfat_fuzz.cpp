@@ -29,8 +29,9 @@ struct Base {
     size_t place(unsigned where) const
     {
         size_t within = where & 0x3fff;
-        return where < 0x2000 ? within % 512 : where < 0x4000 ? bytes(80) + within % 0x2000
-                                                              : bytes(88) + (where - 0x4000);
+        return where < 0x2000   ? within % 512
+               : where < 0x4000 ? bytes(80) + within % 0x2000
+                                : bytes(88) + (where - 0x4000);
     }
     void mend()
     {
