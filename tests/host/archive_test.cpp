@@ -361,6 +361,7 @@ TEST(Archive, SeveralCpioArchivesMayFollowOneAnother)
 
 TEST(Archive, WithoutMemory)
 {
+    int missed = 0;
     for (int allocations = 0; allocations < 40; ++allocations) {
         Module module("archive-small-newc.cpio");
         size_t before = FakeHeap::live();
@@ -369,10 +370,11 @@ TEST(Archive, WithoutMemory)
         FakeHeap::fail_after = -1;
         if (mounted) {
             ASSERT_TRUE(fs::unmount(*mounted.value()));
-            EXPECT_GT(allocations, 5);
         }
+        missed += !mounted;
         EXPECT_EQ(FakeHeap::live(), before) << allocations;
     }
+    EXPECT_GT(missed, 5) << "the cache alone does with less";
 }
 
 }  // namespace
