@@ -134,7 +134,8 @@ def test_a_trace_says_it_in_the_specifications_words(boot):
     machine.see(PROMPT, 100)
     text = machine.text()
     for line in ("write  hba::Ghc = 0x80000001: AhciEnable HbaReset",
-                 "write  fis::Command = 0xec: IDENTIFY DEVICE", "write  fis::Command = 0xc8: READ DMA",
+                 "write  fis::Command = 0xec: IDENTIFY DEVICE",
+                  "write  fis::Command = 0xc8: READ DMA",
                  "write  header::Flags = 0x00010005: Descriptors: 1 FisWords: 5",
                  "write  port::Ci = 0x00000001", "Detection: established"):
         assert line in text, line
