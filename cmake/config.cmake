@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME",
-# "format NAME", in probe order, and "api NAME". Sets config_sources, config_calls and config_tools,
-# and writes config.cpp: the tables of what is linked. A file system is a file or a folder of src/fs.
+# "format NAME", in probe order, "block NAME" and "api NAME". Sets config_sources, config_calls
+# and config_tools, and writes config.cpp: the tables of what is linked. A file system is a file or
+# a folder of src/fs.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
@@ -12,14 +13,18 @@ function(read_config file)
   endforeach()
   set(found "")
   set(tool_names "")
+  set(block_names "")
   foreach(line ${lines})
-    if(NOT line MATCHES "^(bus|driver|fs|tool|format|api) +([a-z0-9_]+) *(#.*)?$")
-      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'fs', 'tool', 'format' or "
-        "'api' NAME")
+    if(NOT line MATCHES "^(bus|driver|block|fs|tool|format|api) +([a-z0-9_]+) *(#.*)?$")
+      message(FATAL_ERROR "${file}: '${line}' is not 'bus', 'driver', 'block', 'fs', 'tool', "
+        "'format' or 'api' NAME")
     endif()
     set(kind ${CMAKE_MATCH_1})
     set(name ${CMAKE_MATCH_2})
-    if(kind STREQUAL driver)
+    if(kind STREQUAL block)  # only whether it is used: the linker leaves out what is not
+      list(APPEND block_names ${name})
+      set(source ${CMAKE_SOURCE_DIR}/src/block/${name}.cpp)
+    elseif(kind STREQUAL driver)
       file(GLOB source ${CMAKE_SOURCE_DIR}/src/drivers/*/${name}.cpp)
       set(type Driver)
     elseif(kind STREQUAL bus)
@@ -53,6 +58,9 @@ function(read_config file)
         message(FATAL_ERROR "${file}: '${line}': there is no such source file in src/")
       endif()
     endforeach()
+    if(kind STREQUAL block)
+      continue()
+    endif()
     list(APPEND found ${source})
     if(kind STREQUAL api)
       list(APPEND calls ${source})
@@ -91,6 +99,14 @@ function(read_config file)
     "const bool config_has_trace = ${has_trace};\n"
     "extern const bool config_can_write;\nconst bool config_can_write = ${can_write};\n"
     "extern const bool config_has_events;\nconst bool config_has_events = ${has_events};\n")
+  foreach(name ata_queue scsi gpt el_torito)
+    set(there false)
+    if(name IN_LIST block_names OR NOT VESPER_BUILD STREQUAL kernel)
+      set(there true)
+    endif()
+    string(APPEND text
+      "extern const bool config_has_${name};\nconst bool config_has_${name} = ${there};\n")
+  endforeach()
   set(tables "bus:BusDriver:buses" "driver:Driver:drivers" "fs:fs::FileSystemDriver:file_systems"
     "tool:debug::Tool:tools" "format:kexec::Format:formats")
   foreach(table ${tables})

@@ -55,9 +55,11 @@ foreach(maker ${makers})
   list(APPEND stamps ${stamp})
 endforeach()
 add_custom_target(images ALL DEPENDS ${stamps})
-add_compile_definitions(VESPER_IMAGES="${CMAKE_BINARY_DIR}/images")
+add_compile_definitions(VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
+  VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
 if(TARGET host_tests)
-  target_compile_definitions(host_tests PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images")
+  target_compile_definitions(host_tests PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
+    VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
 endif()
 foreach(program ${programs})
   add_dependencies(${program} images)
@@ -85,9 +87,9 @@ endif()
 # the kernel. It has to work, not only to compile.
 if(VESPER_BUILD STREQUAL host)
   add_executable(carried tests/carried/main.cpp tests/carried/supply.cpp
-    src/drivers/block/ide.cpp src/block/ata.cpp src/block/atapi.cpp src/block/scsi.cpp
-    src/block/scsi_disk.cpp src/block/device.cpp src/lib/format.cpp src/lib/log.cpp
-    src/lib/error.cpp)
+    src/drivers/block/ide.cpp src/block/ata.cpp src/block/ata_queue.cpp src/block/atapi.cpp
+    src/block/scsi.cpp src/block/scsi_disk.cpp src/block/device.cpp src/lib/format.cpp
+    src/lib/log.cpp src/lib/error.cpp)
   target_include_directories(carried PRIVATE tests/carried src)
   target_compile_options(carried PRIVATE ${sanitize})
   target_link_options(carried PRIVATE ${sanitize})

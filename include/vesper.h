@@ -44,7 +44,7 @@ extern "C" {
 
 #define VESPER_KEXECADDR 0xc0430000u
 #define VESPER_MAGIC "VSPR"
-#define VESPER_VERSION 0x00010001u /* major << 16 | minor */
+#define VESPER_VERSION 0x00010002u /* major << 16 | minor */
 
 enum vesper_error {
     VESPER_NOT_FOUND = -1,   /* no such device, file, entry or handle */
@@ -259,6 +259,11 @@ struct vesper_block {
     /* Waits until the request is done, and returns its result. TIMED_OUT: not within `us`; it goes
      * on. */
     int (*wait)(struct vesper_block_request* request, uint64_t us);
+    /* Opens the tray of a drive whose medium can be removed. What was not synced to a volume on it
+     * is lost. UNSUPPORTED: it has none. */
+    int (*eject)(int device);
+    /* Closes it, and looks at the medium: info() shows its size. NOT_FOUND: there is none. */
+    int (*load)(int device);
 };
 
 /* ---- file: the root file system, and others ----------------------------------------------------
@@ -364,6 +369,11 @@ struct vesper_file {
     int (*volume)(uint32_t index, struct vesper_volume* volume);
     /* Returns when all that was written to files is on its medium. */
     int (*sync)(void);
+    /* The same for one open file: its contents, its size and its name. */
+    int (*sync_file)(int file);
+    /* How much memory the cache of a volume on a disk may have, in bytes; 0: as little as can be.
+     * NOT_FOUND: no such volume. UNSUPPORTED: it has no cache. */
+    int (*set_cache)(const char* volume, uint32_t bytes);
 };
 
 /* ---- display: screens of pixels ----------------------------------------------------------------

@@ -37,7 +37,7 @@ create vesper-text 1024 allot
 \ ---- entry, errors ----------------------------------------------------------------------------
 3225616384 constant VESPER_KEXECADDR
 1380995926 constant VESPER_MAGIC        \ "VSPR" in memory
-65537 constant VESPER_VERSION           \ major << 16 | minor
+65538 constant VESPER_VERSION           \ major << 16 | minor
 -1 constant VESPER_NOT_FOUND            \ no such device, file, entry or handle
 -2 constant VESPER_TIMED_OUT            \ a device did not answer before its deadline
 -3 constant VESPER_DEVICE               \ a device reported an error
@@ -279,6 +279,13 @@ create vesper-text 1024 allot
 \ Waits until the request is done, and returns its result. TIMED_OUT: not within `us`; it goes on.
 : block.wait ( request d:us -- result )
     3 44 44 vesper-function vesper-call ;
+\ Opens the tray of a drive whose medium can be removed. What was not synced to a volume on it is
+\ lost. UNSUPPORTED: it has none.
+: block.eject ( device -- result )
+    1 44 48 vesper-function vesper-call ;
+\ Closes it, and looks at the medium: info() shows its size. NOT_FOUND: there is none.
+: block.load ( device -- result )
+    1 44 52 vesper-function vesper-call ;
 
 \ ---- file: the root file system, and others ---------------------------------------------------
 \ Names in paths are separated by '/'. A path begins at the root, with a '/' or without, or names
@@ -407,6 +414,13 @@ create vesper-text 1024 allot
 \ Returns when all that was written to files is on its medium.
 : file.sync ( -- result )
     0 48 100 vesper-function vesper-call ;
+\ The same for one open file: its contents, its size and its name.
+: file.sync_file ( file -- result )
+    1 48 104 vesper-function vesper-call ;
+\ How much memory the cache of a volume on a disk may have, in bytes; 0: as little as can be.
+\ NOT_FOUND: no such volume. UNSUPPORTED: it has no cache.
+: file.set_cache ( volume bytes -- result )
+    2 48 108 vesper-function vesper-call ;
 
 \ ---- display: screens of pixels ---------------------------------------------------------------
 \ Pixels lie at address + y * pitch + x * bits_per_pixel / 8. A frame buffer is slow to read.

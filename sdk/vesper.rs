@@ -26,7 +26,7 @@ pub trait Zeroed: Sized {
 pub const KEXECADDR: u32 = 0xc0430000;
 pub const MAGIC: [u8; 4] = *b"VSPR";
 /// major << 16 | minor
-pub const VERSION: u32 = 0x10001;
+pub const VERSION: u32 = 0x10002;
 /// no such device, file, entry or handle
 pub const NOT_FOUND: i32 = -1;
 /// a device did not answer before its deadline
@@ -309,6 +309,11 @@ pub struct Block {
     /// Waits until the request is done, and returns its result. TIMED_OUT: not within `us`; it goes
     /// on.
     pub wait: unsafe extern "C" fn(request: *mut BlockRequest, us: u64) -> i32,
+    /// Opens the tray of a drive whose medium can be removed. What was not synced to a volume on it
+    /// is lost. UNSUPPORTED: it has none.
+    pub eject: unsafe extern "C" fn(device: i32) -> i32,
+    /// Closes it, and looks at the medium: info() shows its size. NOT_FOUND: there is none.
+    pub load: unsafe extern "C" fn(device: i32) -> i32,
 }
 
 // ---- file: the root file system, and others --------------------------------------------------
@@ -439,6 +444,11 @@ pub struct File {
     pub volume: unsafe extern "C" fn(index: u32, volume: *mut Volume) -> i32,
     /// Returns when all that was written to files is on its medium.
     pub sync: unsafe extern "C" fn() -> i32,
+    /// The same for one open file: its contents, its size and its name.
+    pub sync_file: unsafe extern "C" fn(file: i32) -> i32,
+    /// How much memory the cache of a volume on a disk may have, in bytes; 0: as little as can be.
+    /// NOT_FOUND: no such volume. UNSUPPORTED: it has no cache.
+    pub set_cache: unsafe extern "C" fn(volume: *const u8, bytes: u32) -> i32,
 }
 
 // ---- display: screens of pixels --------------------------------------------------------------

@@ -18,7 +18,7 @@ pub fn check(result: i32) error{Vesper}!u32 {
 pub const KEXECADDR: u32 = 0xc0430000;
 pub const MAGIC = "VSPR";
 /// major << 16 | minor
-pub const VERSION: u32 = 0x10001;
+pub const VERSION: u32 = 0x10002;
 /// no such device, file, entry or handle
 pub const NOT_FOUND: i32 = -1;
 /// a device did not answer before its deadline
@@ -283,6 +283,11 @@ pub const Block = extern struct {
     /// Waits until the request is done, and returns its result. TIMED_OUT: not within `us`; it goes
     /// on.
     wait: *const fn (request: [*c]BlockRequest, us: u64) callconv(.C) i32,
+    /// Opens the tray of a drive whose medium can be removed. What was not synced to a volume on it
+    /// is lost. UNSUPPORTED: it has none.
+    eject: *const fn (device: i32) callconv(.C) i32,
+    /// Closes it, and looks at the medium: info() shows its size. NOT_FOUND: there is none.
+    load: *const fn (device: i32) callconv(.C) i32,
 };
 
 // ---- file: the root file system, and others --------------------------------------------------
@@ -403,6 +408,11 @@ pub const File = extern struct {
     volume: *const fn (index: u32, volume: [*c]Volume) callconv(.C) i32,
     /// Returns when all that was written to files is on its medium.
     sync: *const fn () callconv(.C) i32,
+    /// The same for one open file: its contents, its size and its name.
+    sync_file: *const fn (file: i32) callconv(.C) i32,
+    /// How much memory the cache of a volume on a disk may have, in bytes; 0: as little as can be.
+    /// NOT_FOUND: no such volume. UNSUPPORTED: it has no cache.
+    set_cache: *const fn (volume: [*c]const u8, bytes: u32) callconv(.C) i32,
 };
 
 // ---- display: screens of pixels --------------------------------------------------------------

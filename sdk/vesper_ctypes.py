@@ -9,7 +9,7 @@ from ctypes import (Structure, c_char, c_int16, c_int32, c_int64, c_uint8, c_uin
 # ---- entry, errors ----------------------------------------------------------------------------
 VESPER_KEXECADDR = 0xc0430000
 VESPER_MAGIC = b"VSPR"
-VESPER_VERSION = 0x10001                # major << 16 | minor
+VESPER_VERSION = 0x10002                # major << 16 | minor
 VESPER_NOT_FOUND = -1                   # no such device, file, entry or handle
 VESPER_TIMED_OUT = -2                   # a device did not answer before its deadline
 VESPER_DEVICE = -3                      # a device reported an error
@@ -211,6 +211,8 @@ class vesper_block(Structure):
         ("submit", c_uint32),
         ("poll", c_uint32),
         ("wait", c_uint32),
+        ("eject", c_uint32),
+        ("load", c_uint32),
     ]
 
 
@@ -296,6 +298,8 @@ class vesper_file(Structure):
         ("unmount", c_uint32),
         ("volume", c_uint32),
         ("sync", c_uint32),
+        ("sync_file", c_uint32),
+        ("set_cache", c_uint32),
     ]
 
 

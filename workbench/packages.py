@@ -21,6 +21,7 @@ EVIDENCE = {
     "dosfstools": "mkfs.fat",
     "dpkg-dev": "dpkg-source",  # which brings make, patch and xz along
     "e2fsprogs": "mke2fs",
+    "exfatprogs": "mkfs.exfat",
     "fdisk": "sfdisk",
     "gdb": "gdb",
     "gdisk": "sgdisk",
@@ -61,8 +62,9 @@ FILE_SYSTEM = {
     "iso9660": ("genisoimage",), "tar": (), "cpio": ("cpio",),
 }
 CHECK = ("clang-format", "clang-tidy")
-IMAGES = ("makefs", "e2fsprogs", "dosfstools", "mtools", "fdisk", "gdisk", "genisoimage", "xorriso",
-          "udftools", "cpio", "grub-common", "grub-pc-bin")  # that the host tests read
+IMAGES = (  # for what the host tests read
+    "makefs", "e2fsprogs", "dosfstools", "mtools", "exfatprogs", "fdisk", "gdisk", "genisoimage",
+    "xorriso", "udftools", "cpio", "grub-common", "grub-pc-bin")
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
 FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (

@@ -57,7 +57,7 @@ def disklabel(fs: str, slice_start: int, slice_sectors: int, a_start: int, a_sec
 
 
 def gpt(fs: str, start: int, sectors: int, disk_sectors: int) -> tuple[bytes, bytes]:
-    """What follows the MBR, and what ends the disk: the two copies of a table with one partition."""
+    """What follows the MBR, and what ends the disk: both copies of a table with one partition."""
     entry = uuid.UUID(GPT_TYPE.get(fs, DATA)).bytes_le
     entry += uuid.uuid5(uuid.NAMESPACE_OID, "vesper").bytes_le
     entry += struct.pack("<QQQ72s", start, start + sectors - 1, 0, "root".encode("utf-16-le"))

@@ -191,6 +191,13 @@ public:
     {
         return le32(header(slot) + header::bytes_done_at);
     }
+    // The first block that could not be transferred, of the last Register FIS (SATA, 10.3.5), where
+    // the device says UNC or IDNF.
+    uint64_t failed_block() const
+    {
+        const std::byte* fis = memory_.data + received_at + 0x40;
+        return (le32(fis + 4) & 0xffffff) | uint64_t{le32(fis + 8) & 0xffffff} << 24;
+    }
 
 private:
     static constexpr unsigned received_at = 1024, sector_at = 1536, tables_at = 2048;

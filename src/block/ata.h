@@ -8,6 +8,8 @@
 #include "hal/classes.h"
 #include "hal/time.h"
 
+extern const bool config_has_ata_queue;  // of the configuration: false where there is only IDE
+
 struct AtaIdentity {
     using Words = std::span<const uint16_t, 256>;
 
@@ -121,9 +123,11 @@ protected:
 class AtaDisk final : public BlockDevice {
 public:
     AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& identity);
-    Text<64> abilities() const;  // "64 MiB, 131072 sectors, DMA"
+    static constexpr uint8_t says_block = 0x50;  // UNC and IDNF: the address is the block's then
+    Text<64> abilities() const;                  // "64 MiB, 131072 sectors, DMA"
 
 private:
+    static constexpr hal::Duration transfer_limit = {10'000'000};  // the standard gives none
     enum Protocol : uint8_t { single, multiple, dma, queued };
     struct Request {
         uint64_t first;
@@ -142,16 +146,35 @@ private:
     Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override;
     Result<void> flush_blocks() override;
     Result<void> discard_blocks(uint64_t first, uint32_t count) override;
-    void begin(BlockRequest& request) override;
-    void advance() override;
-    void abandon() override;
+    void begin(BlockRequest& request) override
+    {
+        bool queues = config_has_ata_queue && transport_.slots;
+        queues ? enqueue(request) : BlockDevice::begin(request);
+    }
+    void advance() override
+    {
+        if (config_has_ata_queue) advance_queue();
+    }
+    void abandon() override
+    {
+        if (config_has_ata_queue) abandon_queue();
+    }
+    void drain()  // a command that is not queued goes alone
+    {
+        if (config_has_ata_queue) drain_queue();
+    }
+    // ---- ata_queue.cpp
+    void enqueue(BlockRequest& request);
+    void advance_queue();
+    void abandon_queue();
+    void drain_queue();
     void start_waiting();
     void start(unsigned slot);
     void collect();
     void stopped(Error error);
     void read_queue_log();
     void do_alone(unsigned slot);
-    void drain();
+    // ----
     Request rest_of(const Slot& slot) const;
     Result<void> transfer(Request request);
     Result<void> persist(Request& request);

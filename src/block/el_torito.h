@@ -3,6 +3,8 @@
 #pragma once
 #include "hal/classes.h"
 
+extern const bool config_has_el_torito;  // of the configuration
+
 struct BootImage {
     uint64_t first = 0, bytes = 0;  // where on the disk, in bytes
     const char* type = nullptr;

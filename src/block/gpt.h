@@ -4,6 +4,8 @@
 #include "hal/classes.h"
 #include "lib/heap.h"
 
+extern const bool config_has_gpt;  // of the configuration
+
 class Gpt {
 public:
     static constexpr unsigned max_partitions = 128;  // that are named; a table may be longer

@@ -249,6 +249,7 @@ bool Scan::is_iso9660()
 
 void Scan::find_on_cd()
 {
+    if (!config_has_el_torito) return;
     std::array<BootImage, 8> images;
     size_t count = find_boot_images(disk_, images);
     for (size_t i = 0; i < count; ++i) {
@@ -262,6 +263,7 @@ void Scan::find_on_cd()
 // do not know of GPT.
 bool Scan::find_gpt(const MbrTable& table)
 {
+    if (!config_has_gpt) return false;
     if (std::ranges::find(table, type_gpt, &MbrEntry::type) == table.end()) return false;
     auto gpt = Gpt::read(disk_);
     if (gpt.error() == Error::not_found)

@@ -15,6 +15,8 @@
 #include "hal/classes.h"
 #include "hal/driver.h"
 
+extern const bool config_has_scsi;  // of the configuration: false leaves out CD drives
+
 namespace scsi {
 
 enum Opcode : uint8_t {  // as far as they are used here

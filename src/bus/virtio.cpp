@@ -68,7 +68,7 @@ enum Type : uint8_t { common = 1, notifications = 2, isr = 3, device = 4 };
 constexpr uint32_t page = 4096;       // 2.7.2: Queue Align
 constexpr uint16_t no_interrupt = 1;  // 2.7.6: flags of the available ring
 constexpr uint16_t no_notify = 1;     // 2.7.8: flags of the used ring
-constexpr uint16_t queue_message = 0, configuration_message = 1, no_vector = 0xffff;
+constexpr uint16_t queue_message = 0, configuration_message = 1;  // of MSI-X
 constexpr uint8_t msix_capability = 0x11;
 constexpr uint16_t is_continued = 1, is_written = 2;  // 2.7.5: flags of a descriptor
 constexpr Duration reset_limit = 1_s;                 // the specification gives none

@@ -7,7 +7,8 @@ namespace debug {
 
 // Stops the payload and opens the monitor as soon as can be: at the end of the outermost interrupt,
 // at the next stop_point(), or where the present call of the API returns to the payload. Without
-// effect while none starts or runs, or it is stopped already. From anywhere, interrupt handlers too.
+// effect while none starts or runs, or it is stopped already. From anywhere, interrupt handlers
+// too.
 void request_break();
 extern bool payload_starts;  // one is about to: who saw that may ask for a stop already
 

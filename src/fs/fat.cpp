@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // fat - FAT12, FAT16 and FAT32 with the long names of VFAT.
 //
-// A file is a chain of clusters in the allocation table; a node remembers where in its chain the
-// last read ended. A node's id is the place of its directory entry on the volume, in bytes; the
-// root's is 1. Names: case is kept but not distinguished (ASCII only), long and short names both
-// find a file; short names are code page 437, with NT's lower-case bits. Times are on the medium in
-// local time, and taken as UTC. Supports: reading; sectors of 512 ... 4096 bytes on any block size,
-// 1 or more FATs, FAT32's active FAT. A boot sector without 0x55AA (old floppies) will do if the
-// FAT begins as it should. Not: writing, OS/2 extended attributes, exFAT. Spec: Microsoft FAT:
-// General Overview of On-Disk Format 1.03 (2000), cited by its headings. Tested on: volumes of
-// mkfs.fat and mtools.
+// Files, directories and the order of writing are those of clusters/. A node's id is the place of
+// its directory entry on the volume, in bytes; the root's is 1. Names: case is kept but not
+// distinguished (ASCII only), long and short names both find a file; short names are code page 437,
+// with NT's lower-case bits. Times are on the medium in local time, and taken as UTC. Supports:
+// sectors of 512 ... 4096 bytes on any block size, 1 or more FATs, FAT32's active FAT. A boot
+// sector without 0x55AA (old floppies) will do if the FAT begins as it should. Not: OS/2 extended
+// attributes. Spec: Microsoft FAT: General Overview of On-Disk Format 1.03 (2000), cited by its
+// headings. Tested on: volumes of mkfs.fat and mtools, which fsck.fat and mtools find right
+// afterwards.
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
-#include "fs/fs.h"
+#include "fs/clusters/clusters.h"
 #include "lib/bytes.h"
 #include "lib/heap.h"
+#include "lib/utf.h"
 
 namespace {
 using namespace fs;
@@ -57,10 +57,7 @@ static_assert(sizeof(BootSector) == 512);
 constexpr uint16_t boot_signature = 0xaa55;
 constexpr uint8_t extended_boot_signature = 0x29;  // VolID ... FilSysType are there
 
-namespace attribute {  // "FAT Directory Structure"
-constexpr uint8_t read_only = 0x01, volume_id = 0x08, directory = 0x10, long_name = 0x0f;
-constexpr uint8_t long_name_mask = 0x3f;
-}  // namespace attribute
+constexpr uint8_t long_name_attributes = 0x0f, long_name_mask = 0x3f;
 
 struct [[gnu::packed]] ShortEntry {  // "FAT Directory Structure"
     uint8_t Name[11], Attr, NTRes, CrtTimeTenth;
@@ -82,8 +79,6 @@ constexpr uint8_t last_long_entry = 0x40;
 
 // "Other Notes Relating to FAT Directories": the count of entries is a 16-bit number.
 constexpr uint32_t max_directory_bytes = 65536 * sizeof(ShortEntry);
-constexpr size_t chunk_bytes =
-    512;  // the smallest sector: nothing that is read in one ends within it
 
 // ---- names
 
@@ -92,19 +87,6 @@ constexpr char16_t code_page_437[] =  // from 0x80
     u"░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀"
     u"αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 static_assert(std::size(code_page_437) == 128 + 1);
-
-template <size_t N> void append_utf8(Text<N>& text, uint32_t c)
-{
-    size_t bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    if (text.size() + bytes > text.capacity()) return;
-    if (bytes == 1) {
-        text.append(static_cast<char>(c));
-        return;
-    }
-    text.append(static_cast<char>(0xf00 >> bytes | c >> (6 * (bytes - 1))));
-    for (size_t i = bytes - 1; i-- > 0;)
-        text.append(static_cast<char>(0x80 | (c >> (6 * i) & 0x3f)));
-}
 
 // A piece of a short name without the spaces that fill it. What no path can name becomes '_'.
 template <size_t N> void append_short(Text<N>& text, std::span<const uint8_t> piece, bool lower)
@@ -185,6 +167,7 @@ public:
         }
         return name.view() != "." && name.view() != "..";
     }
+    uint8_t pieces() const { return pieces_; }
 
 private:
     static constexpr uint8_t max_pieces = 20, units_per_entry = 13, max_units = 255, none = 0xff;
@@ -192,437 +175,400 @@ private:
     uint8_t pieces_ = 0, next_ = none, checksum_ = 0;
 };
 
-bool same_name(std::string_view a, std::string_view b)
+// ---- new names
+
+bool fits_short(char c)
 {
-    auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [fold](char x, char y) { return fold(x) == fold(y); });
+    constexpr std::string_view others = "$%'-_@~`!(){}^#&";
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || others.find(c) != others.npos;
+}
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+
+// A name, or what is behind its dot, if it fits as it is; `lower` is set if all letters are small.
+bool take_short(std::string_view text, std::span<uint8_t> field, bool& lower)
+{
+    bool has_lower = false, has_upper = false;
+    if (text.size() > field.size()) return false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        has_lower |= text[i] >= 'a' && text[i] <= 'z';
+        has_upper |= text[i] >= 'A' && text[i] <= 'Z';
+        if (!fits_short(upper(text[i]))) return false;
+        field[i] = static_cast<uint8_t>(upper(text[i]));
+    }
+    lower = has_lower;
+    return !(has_lower && has_upper);
 }
 
-// "FAT Directory Structure", "Date and Time Formats"; 0 where there is no date.
-int64_t seconds_since_1970(uint16_t date, uint16_t time)
+bool make_short(std::string_view name, ShortEntry& entry)
 {
-    constexpr uint16_t days_before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    unsigned year = 1980u + (date >> 9), month = date >> 5 & 15, day = date & 31;
-    if (month < 1 || month > 12 || day < 1) return 0;
-    unsigned days = (year - 1970) * 365 + (year - 1969) / 4 - (year > 2100);
-    days += days_before[month - 1] + (month > 2 && year % 4 == 0 && year != 2100) + day - 1;
-    unsigned seconds = (time >> 11) * 3600u + (time >> 5 & 63) * 60u + (time & 31) * 2u;
-    return int64_t{days} * 86400 + seconds;
+    memset(entry.Name, ' ', sizeof entry.Name);
+    size_t dot = std::min(name.find('.'), name.size());
+    auto base = name.substr(0, dot), extension = name.substr(std::min(dot + 1, name.size()));
+    bool lower = false, lower_too = false;
+    if (base.empty() || !take_short(base, std::span(entry.Name).first(8), lower) ||
+        !take_short(extension, std::span(entry.Name).subspan(8), lower_too))
+        return false;
+    entry.NTRes =
+        static_cast<uint8_t>((lower ? lower_base : 0) | (lower_too ? lower_extension : 0));
+    return true;
+}
+
+// "Generating 8.3 names": what of a long name a short one can have, without the number.
+void put_basis(std::string_view name, ShortEntry& entry)
+{
+    memset(entry.Name, ' ', sizeof entry.Name);
+    size_t dot = name.rfind('.'), start = name.find_first_not_of(". ");
+    if (dot == name.npos || dot <= start) dot = name.size();
+    auto put = [&](std::string_view text, uint8_t* field, size_t room) {
+        for (size_t n = 0; !text.empty() && n < room;) {
+            uint32_t c = take_utf8(text);
+            if (c == ' ' || c == '.') continue;
+            char letter = c < 0x80 ? upper(static_cast<char>(c)) : '_';
+            field[n++] = static_cast<uint8_t>(fits_short(letter) ? letter : '_');
+        }
+    };
+    put(name.substr(start, dot - start), entry.Name, 6);
+    put(name.substr(std::min(dot + 1, name.size())), entry.Name + 8, 3);
+}
+
+// The pieces of a long name, the last one first.
+void put_long(std::span<const char16_t> units, uint8_t checksum, std::byte* to)
+{
+    size_t pieces = (units.size() + 12) / 13;
+    for (size_t piece = pieces; piece; --piece, to += sizeof(LongEntry)) {
+        uint16_t part[13];
+        for (size_t i = 0; i < 13; ++i) {
+            size_t at = (piece - 1) * 13 + i;
+            part[i] = at < units.size() ? units[at] : at == units.size() ? 0 : 0xffff;
+        }
+        LongEntry entry = {};
+        entry.Ord = static_cast<uint8_t>(piece | (piece == pieces ? last_long_entry : 0));
+        entry.Attr = long_name_attributes;
+        entry.Chksum = checksum;
+        memcpy(entry.Name1, part, sizeof entry.Name1);
+        memcpy(entry.Name2, part + 5, sizeof entry.Name2);
+        memcpy(entry.Name3, part + 11, sizeof entry.Name3);
+        memcpy(to, &entry, sizeof entry);
+    }
 }
 
 // ---- the volume
 
-struct Geometry {
-    const char* type = "";
-    unsigned entry_bits = 0;  // of the allocation table
-    uint32_t cluster_bytes = 0;
-    uint32_t clusters = 0;  // they are numbered from 2
-    uint64_t fat = 0;       // where on the volume, in bytes
-    uint64_t fat_bytes = 0;
-    unsigned fat_copies = 0;  // the same thing, one after the other
-    uint64_t root = 0;        // FAT12, FAT16
+struct Geometry : Shape {
+    uint64_t root = 0;  // FAT12, FAT16
     uint32_t root_bytes = 0;
     uint32_t root_cluster = 0;  // FAT32
-    uint64_t data = 0;          // cluster 2
     uint64_t info = 0;          // FAT32: the FSInfo sector, if there is one
 };
 
-class FatNode;
-struct Found;
-
-class Volume final : public FileSystem {
+class FatVolume final : public ClusterVolume {
 public:
-    Volume(BlockCache& cache, const Geometry& geometry) : geometry(geometry), cache_(cache) {}
-    ~Volume() override;
+    FatVolume(BlockCache& cache, const Geometry& geometry)
+        : ClusterVolume(cache, geometry), geometry_(geometry)
+    {
+    }
     Result<void> start(const ExtendedBoot& boot);
 
-    Node& root() override;
-    Result<void> sync() override { return cache_.sync(); }
-    Result<uint64_t> free_bytes() override;
-
-    bool is_cluster(uint32_t n) const { return n >= 2 && n - 2 < geometry.clusters; }
-    uint64_t offset_of(uint32_t cluster) const
-    {
-        return geometry.data + uint64_t{cluster - 2} * geometry.cluster_bytes;
-    }
-    // The cluster after this one in its chain, 0 at the chain's end.
-    Result<uint32_t> next_cluster(uint32_t cluster);
-    Result<void> read(uint64_t offset, std::span<std::byte> into)
-    {
-        return cache_.read(offset, into);
-    }
-    Result<FatNode*> node_of(const Found& found);
-
-    template <class... Args> Error corrupt(std::string_view format, const Args&... args) const
-    {
-        Text<128> what;
-        what.print(format, args...);
-        return hal::fail(Error::corrupt, "{}: fat: {}", cache_.device().name.view(), what.view());
-    }
-
-    const Geometry geometry;
-
 private:
-    Result<uint32_t> fat_entry(uint32_t cluster);
-    Result<void> load_window(uint64_t start);
-    Result<uint32_t> known_free();
+    Result<bool> next_set(Slots& slots, EntrySet& set) override;
+    Result<uint32_t> make_set(ClusterNode& directory, std::string_view name,
+                              std::byte* set) override;
+    void update_set(std::byte* set, uint32_t slots, const ClusterNode& node) override;
+    void copy_body(const std::byte* from, uint32_t from_slots, std::byte* to,
+                   uint32_t to_slots) override;
+    bool is_free(const std::byte* slot) const override
+    {
+        return slot[0] == std::byte{free_entry} || slot[0] == std::byte{0};
+    }
+    void erase(std::byte* slot) const override { slot[0] = std::byte{free_entry}; }
+    uint32_t fold(uint32_t c) const override { return c >= 'a' && c <= 'z' ? c - 32 : c; }
+    Result<void> begin_directory(ClusterNode& directory, ClusterNode& parent) override;
+    Result<uint64_t> parent_link(ClusterNode& directory) override;
+    Result<void> set_parent(uint64_t link, ClusterNode& parent) override;
+    Result<Clusters> find_free(uint32_t from, uint32_t to, uint32_t wanted, bool any) override;
+    Result<void> mark(Clusters run, bool used) override;
+    Result<uint32_t> count_free() override;
+    Result<void> set_dirty(bool dirty) override;
+    Result<void> write_summary(uint32_t free, uint32_t next_free) override;
+
+    bool fill(EntrySet& set, const ShortEntry& entry, const LongName& name) const;
+    Result<void> choose_short(ClusterNode& directory, std::string_view name, ShortEntry& entry);
     Result<void> find_label(const ExtendedBoot& boot);
+    Result<bool> has_info();
+    Result<bool> is_clean();
+    uint32_t clean_bit() const { return 1u << (geometry_.entry_bits == 32 ? 27 : 15); }
+    void put_cluster(ShortEntry& entry, uint32_t cluster) const
+    {
+        // FAT12 and FAT16: OS/2 keeps something else in the high half.
+        if (geometry_.entry_bits == 32) entry.FstClusHI = static_cast<uint16_t>(cluster >> 16);
+        entry.FstClusLO = static_cast<uint16_t>(cluster);
+    }
+    // What ".." says; the root is 0 there.
+    static uint32_t parent_cluster(const ClusterNode& parent)
+    {
+        return parent.parent ? parent.first : 0;
+    }
 
-    BlockCache& cache_;
-    FatNode* root_ = nullptr;
-    FatNode* buckets_[64] = {};                      // nodes that have been looked up, by id
-    std::array<std::byte, chunk_bytes + 1> window_;  // of the FAT; FAT12's entries straddle sectors
-    uint64_t window_start_ = ~0ull;
+    const Geometry geometry_;
+    bool was_dirty_ = false;  // before anything was written: it stays so, until it has been checked
 };
 
-// The clusters of a file or directory, one after the other.
-class Chain {
-public:
-    Chain(Volume& volume, uint32_t first) : volume_(volume), first_(first) {}
-    uint32_t cluster() const { return cluster_; }
-
-    // False if the chain ends before this index; then it stays at its last cluster.
-    Result<bool> seek(uint32_t index)
-    {
-        if (cluster_ == 0 || index < index_) {
-            if (!volume_.is_cluster(first_)) {
-                return volume_.corrupt("a file or directory begins at cluster {}", first_);
-            }
-            cluster_ = mark_ = first_;
-            index_ = 0;
-        }
-        while (index_ < index) {
-            if (!TRY(step())) return false;
-        }
-        return true;
-    }
-    // False at the end. Finds loops as Brent does: the cluster at the last power of two comes
-    // again.
-    Result<bool> step()
-    {
-        uint32_t next = TRY(volume_.next_cluster(cluster_));
-        if (next == 0) return false;
-        if (next == mark_) return volume_.corrupt("the chain of cluster {} is a loop", first_);
-        cluster_ = next;
-        if (std::has_single_bit(++index_)) mark_ = cluster_;
-        return true;
-    }
-
-private:
-    Volume& volume_;
-    uint32_t first_, cluster_ = 0, index_ = 0, mark_ = 0;
-};
-
-// ---- files and directories
-
-class FatNode final : public Node {
-public:
-    FatNode(Volume& volume, uint32_t first_cluster) : volume_(volume), chain_(volume, first_cluster)
-    {
-    }
-    Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
-    Result<Node*> find(std::string_view name) override;
-    Result<bool> next_entry(uint64_t& position, DirectoryEntry& entry) override;
-    Result<void> read_link(Text<max_path>&) override { return Error::invalid; }
-
-    // Where on the volume a place in this directory is; 0 beyond its end.
-    Result<uint64_t> locate(uint32_t position);
-    Volume& volume() { return volume_; }
-
-    FatNode* next = nullptr;  // in its bucket
-
-private:
-    Result<uint32_t> run(uint32_t within, uint32_t wanted);
-    Result<void> check_end();
-
-    Volume& volume_;
-    Chain chain_;
-    bool end_checked_ = false;
-};
-
-// An entry of a directory, with its names.
-struct Found {
-    ShortEntry entry;
-    uint64_t offset;  // on the volume
-    Text<max_name> name;
-    ShortName short_name;
-    bool is_directory() const { return entry.Attr & attribute::directory; }
-};
-
-// Walks over the entries of a directory.
-class Scan {
-public:
-    Scan(FatNode& directory, uint64_t position)
-        : directory_(directory),
-          position_(static_cast<uint32_t>(std::min<uint64_t>(position, max_directory_bytes)) &
-                    ~uint32_t{sizeof(ShortEntry) - 1})
-    {
-    }
-    uint32_t position() const { return position_; }
-
-    // The next file or directory, but "." and ".."; false at the end.
-    Result<bool> next(Found& found) { return next_with(found, 0); }
-    Result<bool> next_label(Found& found) { return next_with(found, attribute::volume_id); }
-
-private:
-    Result<bool> next_with(Found& found, uint8_t volume_id)
-    {
-        while (TRY(fetch(found))) {
-            const ShortEntry& entry = found.entry;
-            if (entry.Name[0] == 0) return false;  // and so are all that follow
-            position_ += sizeof entry;
-            if (entry.Name[0] == free_entry) {
-                long_.reset();
-            } else if ((entry.Attr & attribute::long_name_mask) == attribute::long_name) {
-                long_.take(std::bit_cast<LongEntry>(entry));
-            } else {
-                bool complete = take_names(found);
-                if (complete && (entry.Attr & attribute::volume_id) == volume_id) return true;
-            }
-        }
-        return false;
-    }
-
-    bool take_names(Found& found)
-    {
-        found.short_name = short_name_of(found.entry);
-        if (!long_.get(found.entry, found.name)) {
-            found.name.clear();
-            found.name.append(found.short_name);
-        }
-        long_.reset();
-        return !found.short_name.empty() && found.short_name.view() != "." &&
-               found.short_name.view() != "..";
-    }
-
-    // The entry at position_; false where the directory ends.
-    Result<bool> fetch(Found& found)
-    {
-        uint32_t within = position_ % chunk_bytes;
-        if (!loaded_ || within == 0) {
-            chunk_offset_ = TRY(directory_.locate(position_ - within));
-            if (chunk_offset_ == 0) return false;
-            if (position_ >= max_directory_bytes) {
-                return directory_.volume().corrupt("directory {}: more than 65536 entries",
-                                                   directory_.id);
-            }
-            TRY(directory_.volume().read(chunk_offset_, chunk_));
-            loaded_ = true;
-        }
-        memcpy(&found.entry, chunk_.data() + within, sizeof found.entry);
-        found.offset = chunk_offset_ + within;
-        return true;
-    }
-
-    FatNode& directory_;
-    uint32_t position_;
-    bool loaded_ = false;
-    uint64_t chunk_offset_ = 0;
-    std::array<std::byte, chunk_bytes> chunk_;
-    LongName long_;
-};
-
-Result<uint64_t> FatNode::locate(uint32_t position)
+Result<void> FatVolume::start(const ExtendedBoot& boot)
 {
-    const Geometry& geometry = volume_.geometry;
-    if (this == &volume_.root() && geometry.root_bytes) {
-        return position < geometry.root_bytes ? geometry.root + position : 0;
-    }
-    if (!TRY(chain_.seek(position / geometry.cluster_bytes))) return uint64_t{0};
-    return volume_.offset_of(chain_.cluster()) + position % geometry.cluster_bytes;
-}
-
-Result<Node*> FatNode::find(std::string_view name)
-{
-    if (type != NodeType::directory) return Error::not_directory;
-    Scan scan(*this, 0);
-    Found found;
-    while (TRY(scan.next(found))) {
-        if (same_name(found.name, name) || same_name(found.short_name, name)) {
-            return static_cast<Node*>(TRY(volume_.node_of(found)));
-        }
-    }
-    return static_cast<Node*>(nullptr);
-}
-
-Result<bool> FatNode::next_entry(uint64_t& position, DirectoryEntry& entry)
-{
-    if (type != NodeType::directory) return Error::not_directory;
-    Scan scan(*this, position);
-    Found found;
-    bool more = TRY(scan.next(found));
-    position = scan.position();
-    if (!more) return false;
-    entry.name = found.name;
-    entry.type = found.is_directory() ? NodeType::directory : NodeType::file;
-    entry.id = found.offset;
-    return true;
-}
-
-// How much of what is wanted lies in one piece from here on. Leaves the chain where the next piece
-// begins, or in the last cluster of what is wanted.
-Result<uint32_t> FatNode::run(uint32_t within, uint32_t wanted)
-{
-    uint32_t cluster_bytes = volume_.geometry.cluster_bytes;
-    uint64_t length = cluster_bytes - within;
-    while (length < wanted) {
-        uint32_t previous = chain_.cluster();
-        if (!TRY(chain_.step())) return volume_.corrupt("file {} ends before its size", id);
-        if (chain_.cluster() != previous + 1) break;
-        length += cluster_bytes;
-    }
-    return static_cast<uint32_t>(std::min<uint64_t>(length, wanted));
-}
-
-// A chain may be longer than the file; but if it never ends, it is a loop and what was read is
-// wrong.
-Result<void> FatNode::check_end()
-{
-    while (TRY(chain_.step())) {}
-    end_checked_ = true;
-    return {};
-}
-
-Result<size_t> FatNode::read(uint64_t offset, std::span<std::byte> into)
-{
-    if (type == NodeType::directory) return Error::is_directory;
-    if (offset >= size) return size_t{0};
-    into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), size - offset)));
-    auto place = static_cast<uint32_t>(offset);  // as a size has 32 bits
-    uint32_t cluster_bytes = volume_.geometry.cluster_bytes;
-    if (!TRY(chain_.seek(place / cluster_bytes))) {
-        return volume_.corrupt("file {} ends before its size", id);
-    }
-    for (auto rest = into; !rest.empty();) {
-        uint32_t within = place % cluster_bytes;
-        uint64_t from = volume_.offset_of(chain_.cluster()) + within;
-        uint32_t bytes = TRY(run(within, static_cast<uint32_t>(rest.size())));
-        TRY(volume_.read(from, rest.first(bytes)));
-        place += bytes;
-        rest = rest.subspan(bytes);
-    }
-    if (offset + into.size() == size && !end_checked_) TRY(check_end());
-    return into.size();
-}
-
-// ---- the volume, again
-
-Volume::~Volume()
-{
-    for (FatNode* node : buckets_) {
-        while (node) delete std::exchange(node, node->next);
-    }
-    delete root_;
-}
-
-Node& Volume::root() { return *root_; }
-
-Result<void> Volume::start(const ExtendedBoot& boot)
-{
-    root_ = TRY(make<FatNode>(*this, geometry.root_cluster));
-    root_->type = NodeType::directory;
-    root_->id = 1;
-    root_->mode = 0755;
-    type = geometry.type;
-    bytes = uint64_t{geometry.clusters} * geometry.cluster_bytes;
+    ClusterNode* root = TRY(make<ClusterNode>(*this));
+    TRY(ClusterVolume::start(*root));
+    root->first = geometry_.root_cluster;
+    root->fixed = geometry_.root;
+    root->fixed_bytes = geometry_.root_bytes;
+    was_dirty_ = !TRY(is_clean());
     return find_label(boot);
 }
 
 // The root directory's volume entry; if there is none, what the boot sector says.
-Result<void> Volume::find_label(const ExtendedBoot& boot)
+Result<void> FatVolume::find_label(const ExtendedBoot& boot)
 {
-    Scan scan(*root_, 0);
-    Found found;
-    if (TRY(scan.next_label(found))) {
-        append_short(label, found.entry.Name, false);
-    } else if (boot.BootSig == extended_boot_signature &&
-               memcmp(boot.VolLab, "NO NAME    ", 11) != 0) {
-        append_short(label, boot.VolLab, false);
+    Slots slots(static_cast<ClusterNode&>(root()), 0);
+    while (const std::byte* slot = TRY(slots.next())) {
+        auto entry = load_le<ShortEntry>(slot);
+        if (entry.Name[0] == 0) break;
+        if (is_free(slot) || (entry.Attr & long_name_mask) == long_name_attributes ||
+            !(entry.Attr & attribute::volume_id))
+            continue;
+        append_short(label, entry.Name, false);
+        return {};
     }
+    if (boot.BootSig == extended_boot_signature && memcmp(boot.VolLab, "NO NAME    ", 11) != 0)
+        append_short(label, boot.VolLab, false);
     return {};
 }
 
-Result<FatNode*> Volume::node_of(const Found& found)
+// ---- entry sets
+
+Result<bool> FatVolume::next_set(Slots& slots, EntrySet& set)
 {
-    FatNode*& bucket = buckets_[found.offset / sizeof(ShortEntry) % std::size(buckets_)];
-    for (FatNode* node = bucket; node; node = node->next) {
-        if (node->id == found.offset) return node;
+    LongName long_name;
+    while (const std::byte* slot = TRY(slots.next())) {
+        auto entry = load_le<ShortEntry>(slot);
+        if (entry.Name[0] == 0) {  // and so are all that follow
+            slots.back();
+            return false;
+        }
+        if (entry.Name[0] == free_entry) {
+            long_name.reset();
+        } else if ((entry.Attr & long_name_mask) == long_name_attributes) {
+            long_name.take(load_le<LongEntry>(slot));
+        } else {
+            set.position = slots.position() - slot_bytes;
+            set.offset = slots.offset();
+            if (fill(set, entry, long_name)) return true;
+            long_name.reset();
+        }
     }
-    const ShortEntry& entry = found.entry;
-    // FAT12 and FAT16: OS/2 keeps something else in the high half.
-    uint32_t high = geometry.entry_bits == 32 ? entry.FstClusHI : 0;
-    FatNode* node = TRY(make<FatNode>(*this, high << 16 | entry.FstClusLO));
-    bool writable = !(entry.Attr & attribute::read_only);
-    node->id = found.offset;
-    node->type = found.is_directory() ? NodeType::directory : NodeType::file;
-    node->size = found.is_directory() ? 0 : entry.FileSize;
-    node->mode = found.is_directory() ? (writable ? 0755 : 0555) : (writable ? 0644 : 0444);
-    node->modified_s = seconds_since_1970(entry.WrtDate, entry.WrtTime);
-    node->next = bucket;
-    bucket = node;
-    return node;
+    return false;
 }
 
-// If a FAT cannot be read, its copy will do.
-Result<void> Volume::load_window(uint64_t start)
+bool FatVolume::fill(EntrySet& set, const ShortEntry& entry, const LongName& name) const
 {
-    window_start_ = ~0ull;  // until it holds what it says
-    size_t wanted = geometry.entry_bits == 12 ? chunk_bytes + 1 : chunk_bytes;
-    auto into = std::span(window_).first(std::min<uint64_t>(wanted, geometry.fat_bytes - start));
-    Result<void> result;
-    for (unsigned copy = 0; copy < geometry.fat_copies; ++copy) {
-        result = read(geometry.fat + copy * geometry.fat_bytes + start, into);
-        if (result) break;
+    set.short_name = short_name_of(entry);
+    bool is_long = name.get(entry, set.name);
+    if (!is_long) {
+        set.name.clear();
+        set.name.append(set.short_name);
     }
-    if (result) window_start_ = start;
+    std::string_view text = set.short_name;
+    if (text.empty() || text == "." || text == ".." || entry.Attr & attribute::volume_id)
+        return false;
+    set.slots = 1 + (is_long ? name.pieces() : 0);
+    set.position -= (set.slots - 1) * slot_bytes;
+    set.attributes = entry.Attr;
+    uint32_t high = geometry_.entry_bits == 32 ? entry.FstClusHI : 0;
+    set.first = high << 16 | entry.FstClusLO;
+    set.size = set.valid = set.is_directory() ? 0 : entry.FileSize;
+    set.modified_s = seconds_of_dos_time(uint32_t{entry.WrtDate} << 16 | entry.WrtTime);
+    return true;
+}
+
+// "~1" to "~4", and then with four digits that depend on the name, so that it does not take long to
+// find one that is free.
+Result<void> FatVolume::choose_short(ClusterNode& directory, std::string_view name,
+                                     ShortEntry& entry)
+{
+    put_basis(name, entry);
+    uint32_t hash = hash_of(name);
+    size_t length = std::find(entry.Name, entry.Name + 6, ' ') - entry.Name;
+    auto scratch = TRY(make<EntrySet>());
+    Result<void> result = Error::exists;
+    for (uint32_t n = 1; n < 65536 && result.error() == Error::exists; ++n) {
+        size_t at = length;
+        if (n > 4) {
+            at = std::min<size_t>(length, 2);
+            for (int shift = 12; shift >= 0; shift -= 4)
+                entry.Name[at++] = "0123456789ABCDEF"[(hash + n) >> shift & 15];
+        }
+        entry.Name[at++] = '~';
+        entry.Name[at++] = static_cast<uint8_t>('0' + (n > 4 ? 1 : n));
+        auto found = directory.find_set(short_name_of(entry), *scratch);
+        result = !found ? found.error() : found.value() ? Error::exists : Result<void>();
+    }
+    delete scratch;
     return result;
 }
 
-// "FAT Data Structure"; the cluster is one, or 0 or 1
-Result<uint32_t> Volume::fat_entry(uint32_t cluster)
+Result<uint32_t> FatVolume::make_set(ClusterNode& directory, std::string_view name, std::byte* set)
 {
-    uint64_t offset = uint64_t{cluster} * geometry.entry_bits / 8;
-    uint64_t start = offset & ~uint64_t{chunk_bytes - 1};
-    if (start != window_start_) TRY(load_window(start));
-    const std::byte* at = window_.data() + (offset - start);
-    if (geometry.entry_bits == 32) return le32(at) & 0x0fffffff;
-    if (geometry.entry_bits == 16) return uint32_t{le16(at)};
-    return uint32_t{le16(at)} >> (cluster & 1 ? 4 : 0) & 0xfff;
-}
-
-Result<uint32_t> Volume::next_cluster(uint32_t cluster)
-{
-    uint32_t next = TRY(fat_entry(cluster));
-    if (is_cluster(next)) return next;
-    uint32_t highest = geometry.entry_bits == 32 ? 0x0fffffff : (1u << geometry.entry_bits) - 1;
-    if (next > highest - 8) return uint32_t{0};
-    return corrupt("cluster {} leads to {x}, which is {}", cluster, next,
-                   next == 0             ? "free"
-                   : next == highest - 8 ? "marked bad"
-                                         : "none of the volume's");
-}
-
-// "FAT32 FSInfo Sector Structure": ~0 if it doesn't say, or can't be trusted.
-Result<uint32_t> Volume::known_free()
-{
-    constexpr uint32_t clean = 0x08000000;  // "FAT Data Structure": ClnShutBitMask of FAT[1]
-    if (!geometry.info || !(TRY(fat_entry(1)) & clean)) return ~0u;
-    bool signatures = TRY(cache_.read_as<uint32_t>(geometry.info)) == 0x41615252 &&
-                      TRY(cache_.read_as<uint32_t>(geometry.info + 484)) == 0x61417272 &&
-                      TRY(cache_.read_as<uint32_t>(geometry.info + 508)) == 0xaa550000;
-    uint32_t count = TRY(cache_.read_as<uint32_t>(geometry.info + 488));
-    return signatures && count <= geometry.clusters ? count : ~0u;
-}
-
-Result<uint64_t> Volume::free_bytes()
-{
-    uint32_t count = TRY(known_free());
-    if (count == ~0u) {
-        count = 0;
-        for (uint32_t i = 0; i < geometry.clusters; ++i) count += TRY(fat_entry(i + 2)) == 0;
+    char16_t units[max_units];
+    size_t count = TRY(name_units(name, units));
+    ShortEntry entry = {};
+    uint32_t slots = 1;
+    if (!make_short(name, entry)) {
+        entry.NTRes = 0;
+        TRY(choose_short(directory, name, entry));
+        put_long(std::span(units).first(count), checksum_of(entry), set);
+        slots += static_cast<uint32_t>((count + 12) / 13);
     }
-    return uint64_t{count} * geometry.cluster_bytes;
+    uint32_t now = dos_time(now_s());
+    entry.CrtTime = static_cast<uint16_t>(now);
+    entry.CrtDate = entry.LstAccDate = static_cast<uint16_t>(now >> 16);
+    memcpy(set + (slots - 1) * slot_bytes, &entry, sizeof entry);
+    return slots;
+}
+
+void FatVolume::update_set(std::byte* set, uint32_t slots, const ClusterNode& node)
+{
+    std::byte* at = set + (slots - 1) * slot_bytes;
+    auto entry = load_le<ShortEntry>(at);
+    bool is_directory = node.type == NodeType::directory;
+    put_cluster(entry, is_directory || node.size ? node.first : 0);
+    entry.FileSize = is_directory ? 0 : static_cast<uint32_t>(node.size);
+    entry.Attr = static_cast<uint8_t>(node.attributes);
+    uint32_t time = dos_time(node.modified_s);
+    entry.WrtTime = static_cast<uint16_t>(time);
+    entry.WrtDate = static_cast<uint16_t>(time >> 16);
+    memcpy(at, &entry, sizeof entry);
+}
+
+void FatVolume::copy_body(const std::byte* from, uint32_t from_slots, std::byte* to,
+                          uint32_t to_slots)
+{
+    auto body = load_le<ShortEntry>(from + (from_slots - 1) * slot_bytes);
+    std::byte* at = to + (to_slots - 1) * slot_bytes;
+    auto entry = load_le<ShortEntry>(at);
+    memcpy(body.Name, entry.Name, sizeof body.Name);
+    body.NTRes = entry.NTRes;
+    memcpy(at, &body, sizeof body);
+}
+
+// Its first two entries.
+Result<void> FatVolume::begin_directory(ClusterNode& directory, ClusterNode& parent)
+{
+    ShortEntry dots[2] = {};
+    uint32_t clusters[] = {directory.first, parent_cluster(parent)};
+    uint32_t now = dos_time(now_s());
+    for (unsigned i = 0; i < 2; ++i) {
+        memset(dots[i].Name, ' ', sizeof dots[i].Name);
+        memset(dots[i].Name, '.', i + 1);
+        dots[i].Attr = attribute::directory;
+        put_cluster(dots[i], clusters[i]);
+        dots[i].CrtTime = dots[i].WrtTime = static_cast<uint16_t>(now);
+        dots[i].CrtDate = dots[i].WrtDate = dots[i].LstAccDate = static_cast<uint16_t>(now >> 16);
+    }
+    return cache().write(offset_of(directory.first), std::as_bytes(std::span(dots)));
+}
+
+Result<uint64_t> FatVolume::parent_link(ClusterNode& directory)
+{
+    uint64_t offset = TRY(directory.locate(slot_bytes));
+    auto entry = TRY(cache().read_as<ShortEntry>(offset));
+    return memcmp(entry.Name, "..         ", sizeof entry.Name) == 0 ? offset : 0;
+}
+
+Result<void> FatVolume::set_parent(uint64_t link, ClusterNode& parent)
+{
+    auto entry = TRY(cache().read_as<ShortEntry>(link));
+    put_cluster(entry, parent_cluster(parent));
+    return cache().write(link, std::as_bytes(std::span(&entry, 1)));
+}
+
+// ---- clusters
+
+Result<Clusters> FatVolume::find_free(uint32_t from, uint32_t to, uint32_t wanted, bool any)
+{
+    // FAT12: some entries are in two sectors, and not written as one.
+    auto usable = [&](uint32_t cluster) -> Result<bool> {
+        if (!any && cluster * 12 / 8 % chunk_bytes == chunk_bytes - 1) return false;
+        return TRY(entry(cluster)) == 0;
+    };
+    Clusters run;
+    for (run.first = from; run.first < to; ++run.first) {
+        if (TRY(usable(run.first))) break;
+    }
+    if (run.first >= to) return Clusters{};
+    do {
+        ++run.count;
+    } while (run.count < wanted && is_cluster(run.first + run.count) &&
+             TRY(usable(run.first + run.count)));
+    return run;
+}
+
+Result<void> FatVolume::mark(Clusters run, bool used)
+{
+    if (used) return link_all(run);
+    for (uint32_t i = 0; i < run.count; ++i) TRY(set_entry(run.first + i, 0));
+    return {};
+}
+
+// "FAT32 FSInfo Sector Structure"
+Result<bool> FatVolume::has_info()
+{
+    uint64_t info = geometry_.info;
+    return info && TRY(cache().read_as<uint32_t>(info)) == 0x41615252 &&
+           TRY(cache().read_as<uint32_t>(info + 484)) == 0x61417272 &&
+           TRY(cache().read_as<uint32_t>(info + 508)) == 0xaa550000;
+}
+
+constexpr uint8_t boot_dirty = 1;  // in Reserved1, as Windows NT uses it
+uint64_t boot_flags_at(bool fat32) { return fat32 ? 0x41 : 0x25; }
+
+// "FAT Data Structure": ClnShutBitMask of FAT[1], which FAT12 has not.
+Result<bool> FatVolume::is_clean()
+{
+    bool fat32 = geometry_.entry_bits == 32;
+    if (TRY(cache().read_as<uint8_t>(boot_flags_at(fat32))) & boot_dirty) return false;
+    return geometry_.entry_bits == 12 || TRY(entry(1)) & clean_bit();
+}
+
+Result<uint32_t> FatVolume::count_free()
+{
+    if (TRY(has_info()) && TRY(is_clean())) {
+        uint32_t count = TRY(cache().read_as<uint32_t>(geometry_.info + 488));
+        if (count <= geometry_.clusters) return count;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < geometry_.clusters; ++i) count += TRY(entry(i + 2)) == 0;
+    return count;
+}
+
+Result<void> FatVolume::set_dirty(bool dirty)
+{
+    if (dirty && TRY(has_info())) {  // before it is out of date
+        if (free_ == unknown && !was_dirty_) free_ = TRY(count_free());
+        rover_ = TRY(cache().read_as<uint32_t>(geometry_.info + 492));
+    }
+    if (was_dirty_) return {};
+    uint64_t at = boot_flags_at(geometry_.entry_bits == 32);
+    auto flags = TRY(cache().read_as<std::byte>(at)) & ~std::byte{boot_dirty};
+    if (dirty) flags |= std::byte{boot_dirty};
+    TRY(cache().write(at, std::span(&flags, 1)));
+    if (geometry_.entry_bits == 12) return {};
+    uint32_t old = TRY(entry(1));
+    return set_entry(1, dirty ? old & ~clean_bit() : old | clean_bit());
+}
+
+Result<void> FatVolume::write_summary(uint32_t free, uint32_t next_free)
+{
+    if (!TRY(has_info())) return {};
+    uint32_t counts[] = {free, next_free};
+    return cache().write(geometry_.info + 488, std::as_bytes(std::span(counts)));
 }
 
 // ---- mounting
@@ -659,6 +605,7 @@ Result<void> choose_type(std::string_view name, const BootSector& boot, Geometry
     bool fat32 = boot.FATSz16 == 0, fat12 = geometry.clusters < 4085;
     geometry.type = fat32 ? "fat32" : fat12 ? "fat12" : "fat16";
     geometry.entry_bits = fat32 ? 32 : fat12 ? 12 : 16;
+    geometry.entry_mask = fat32 ? 0x0fffffff : fat12 ? 0xfff : 0xffff;
     // Some formatters count more clusters than they made entries for.
     uint64_t entries = geometry.fat_bytes * 8 / geometry.entry_bits;
     geometry.clusters = static_cast<uint32_t>(std::min<uint64_t>(geometry.clusters, entries - 2));
@@ -710,8 +657,11 @@ Result<Geometry> measure(BlockCache& cache, const BootSector& boot)
     geometry.fat = uint32_t{boot.RsvdSecCnt} * sector;
     geometry.fat_bytes = fat_sectors * sector;
     geometry.fat_copies = boot.NumFATs;
-    geometry.root = root * sector;
+    geometry.root = geometry.root_bytes ? root * sector : 0;
     geometry.data = data * sector;
+    geometry.max_file_bytes = 0xffffffff;
+    geometry.max_directory_bytes = max_directory_bytes;
+    geometry.body_last = true;
     TRY(choose_type(name, boot, geometry));
     if (geometry.entry_bits == 32) TRY(use_fat32(name, boot, geometry));
     return geometry;
@@ -724,7 +674,7 @@ Result<FileSystem*> mount(BlockCache& cache)
     if (!looks_like_fat(boot)) return Error::not_found;
     if (boot.signature != boot_signature && !TRY(has_fat(cache, boot))) return Error::not_found;
     Geometry geometry = TRY(measure(cache, boot));
-    Volume* volume = TRY(make<Volume>(cache, geometry));
+    FatVolume* volume = TRY(make<FatVolume>(cache, geometry));
     auto started = volume->start(geometry.entry_bits == 32 ? boot.fat32.extended : boot.fat16);
     if (!started) {
         delete volume;

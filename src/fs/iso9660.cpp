@@ -526,13 +526,15 @@ Result<bool> Iso::find_rock_ridge(const DirectoryRecord& root)
 Result<void> Iso::start(const VolumeDescriptor& primary, const VolumeDescriptor* joliet)
 {
     block_bytes_ = primary.block_bytes;
-    if (TRY(find_rock_ridge(primary.root)))
+    const VolumeDescriptor* used = &primary;
+    if (TRY(find_rock_ridge(primary.root))) {
         names_ = Names::rock_ridge;
-    else if (joliet && joliet->block_bytes == block_bytes_)
+    } else if (joliet && joliet->block_bytes == block_bytes_) {
         names_ = Names::joliet;
-    const VolumeDescriptor& used = names_ == Names::joliet ? *joliet : primary;
+        used = joliet;
+    }
     DirectoryRecord record;
-    Extent extent = extent_of(used.root);
+    Extent extent = extent_of(used->root);
     uint64_t position = 0;
     if (!TRY(read_record(extent, position, record))) return corrupt("its root is empty");
     Object& object = scratch_;
@@ -542,7 +544,7 @@ Result<void> Iso::start(const VolumeDescriptor& primary, const VolumeDescriptor*
     object.size = extent.bytes;
     root_ = TRY(node(extent, object));
 
-    std::span<const std::byte> name(used.volume);
+    std::span<const std::byte> name(used->volume);
     while (name.size() >= 2) {
         uint32_t c = static_cast<uint8_t>(name[0]);
         if (names_ == Names::joliet)

@@ -187,6 +187,7 @@ private:
     static void take_partition(Bytes descriptor, Sequence& sequence);
     Result<void> take_maps(const Sequence& sequence);
     Result<void> add_map(Bytes map, const Sequence& sequence);
+    Result<bool> take_sparing_table(uint32_t block, uint32_t bytes, Partition& partition);
     Result<void> start_sparable(Bytes map, Partition& partition);
     Result<void> start_virtual(Partition& partition);
     Result<bool> take_vat(Partition& partition, UdfNode& file);
@@ -644,11 +645,11 @@ Result<Recognised> recognise(BlockCache& cache, uint64_t session)
 // 3/8.4.2: at two of these places at least; UDF 2.2.3. The size of a block is what fits.
 Result<Buffer> find_anchor(BlockCache& cache, uint64_t session, uint32_t& block_bytes)
 {
+    Buffer anchor = TRY(Buffer::of(512));
     for (uint32_t bytes : {2048u, 512u, 4096u, 1024u}) {
         uint64_t first = session / bytes, last = cache.bytes() / bytes - 1;
         for (uint64_t block : {first + 256, last, last - 256, first + 512}) {
             if (block > last || block > UINT32_MAX) continue;
-            Buffer anchor = TRY(Buffer::of(512));
             auto read = cache.read(block * bytes, anchor.span());
             if (!read && read.error() != Error::device) return read.error();
             if (!read || le16(anchor.data()) != Tag::anchor ||
@@ -747,30 +748,34 @@ Result<void> Udf::add_map(Bytes map, const Sequence& sequence)
     return hal::fail(Error::unsupported, "{}: udf: a partition of an unknown kind", device());
 }
 
-// UDF 2.2.12: any of up to four tables will do.
-Result<void> Udf::start_sparable(Bytes map, Partition& partition)
+// Whether a sparing table can be used (UDF 2.2.12).
+Result<bool> Udf::take_sparing_table(uint32_t block, uint32_t bytes, Partition& partition)
 {
     constexpr size_t head_bytes = 56;
+    Buffer table = TRY(Buffer::of(std::max<size_t>(bytes, head_bytes)));
+    if (!cache_.read(uint64_t{block} * block_bytes, table.span()) ||
+        !is_sound(table.span(), block) || memcmp(table.data() + 17, "*UDF Sparing Table", 18) != 0)
+        return false;
+    size_t used = size_t{le16(table.data() + 48)} * 8;
+    if (used > table.size() - head_bytes) return false;
+    partition.replaced = TRY(Buffer::of(used));
+    memcpy(partition.replaced.data(), table.data() + head_bytes, used);
+    return true;
+}
+
+// UDF 2.2.9: any of up to four tables will do.
+Result<void> Udf::start_sparable(Bytes map, Partition& partition)
+{
     constexpr uint32_t most_bytes = 1 << 20;
     partition.packet_blocks = le16(&map[40]);
     unsigned tables = std::min<unsigned>(static_cast<uint8_t>(map[42]), 4);
     uint32_t bytes = le32(&map[44]);
-    if (partition.packet_blocks == 0 || bytes < head_bytes || bytes > most_bytes)
+    if (partition.packet_blocks == 0 || bytes > most_bytes)
         return corrupt("the sparing table has {} bytes, a packet {} blocks", bytes,
                        partition.packet_blocks);
+    partition.kind = Partition::Kind::sparable;
     for (unsigned i = 0; i < tables; ++i) {
-        uint32_t block = le32(&map[48 + i * 4]);
-        Buffer table = TRY(Buffer::of(bytes));
-        if (!cache_.read(uint64_t{block} * block_bytes, table.span()) ||
-            !is_sound(table.span(), block) ||
-            memcmp(table.data() + 17, "*UDF Sparing Table", 18) != 0)
-            continue;
-        size_t used = size_t{le16(table.data() + 48)} * 8;
-        if (used > bytes - head_bytes) continue;
-        partition.replaced = TRY(Buffer::of(used));
-        memcpy(partition.replaced.data(), table.data() + head_bytes, used);
-        partition.kind = Partition::Kind::sparable;
-        return {};
+        if (TRY(take_sparing_table(le32(&map[48 + i * 4]), bytes, partition))) return {};
     }
     return corrupt("none of {} sparing tables can be used", tables);
 }

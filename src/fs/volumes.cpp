@@ -219,7 +219,11 @@ Result<void> rename(std::string_view path, std::string_view new_path)
     if (to.volume != from.volume) return Error::unsupported;
     if (to.slash && !is_directory) return Error::not_directory;
     Node* replaced = TRY(to.directory->find(to.name));
-    if (replaced == node) return {};
+    if (replaced == node) {
+        // Another name of it; or the same one, in other letters as far as the file system cares.
+        if (node->links > 1 || from.name == to.name) return {};
+        replaced = nullptr;
+    }
     if (replaced) {
         bool would_replace_directory = replaced->type == NodeType::directory;
         if (is_directory && !would_replace_directory) return Error::not_directory;

@@ -38,6 +38,10 @@ DmaRun hal::dma_run(const void*, std::size_t) { return {0, 0}; }
 
 // ---- hal/pci.h: no PCI; the driver then finds the channel by its ISA ports
 const bool config_has_pci = false;
+extern const bool config_has_scsi;
+const bool config_has_scsi = true;
+extern const bool config_has_ata_queue;
+const bool config_has_ata_queue = false;
 unsigned hal::detect_pci_mechanism() { return 0; }
 std::uint32_t PciFunction::read_config(unsigned, unsigned) const { return ~0u; }
 void PciFunction::write_config(unsigned, unsigned, std::uint32_t) const {}

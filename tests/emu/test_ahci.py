@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""AHCI controllers: disks and CD drives at SATA ports."""
+"""AHCI controllers: disks and CD drives at SATA ports; and the same disks at IDE."""
 import re
 
 import disks
@@ -9,7 +9,6 @@ from workbench.console import ROOT
 
 OBEY = ROOT / "tests/emu/payloads/obey.c"
 MEDIA = ROOT / "tests/emu/payloads/media.c"
-BLOCKS = ROOT / "samples/blocks.c"
 TIB = 1 << 40
 CONTROLLER = ("-device", "ich9-ahci,id=sata")
 
@@ -38,20 +37,30 @@ def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path):
     disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
 
 
-def test_many_ports_controllers_and_blocks_of_4096_bytes(boot, tmp_path):
+def test_the_same_on_ide(boot, tmp_path):
+    path = disks.make(tmp_path / "disk.img")
+    machine = boot(disks.PAYLOAD, "--append", "args=wd1 check", qemu_options=(
+        *disks.drive(path, "n"), "-device", "ide-hd,drive=n,bus=ide.1,unit=1"))
+    disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
+    assert "wd1 discard: no error" in machine.text()
+
+
+# Blocks of 4096 bytes are for tests/host/ahci_test.cpp: QEMU 7.2 has none on ide-hd.
+def test_many_ports_and_controllers(boot, tmp_path):
     options, paths = list(CONTROLLER), []
-    large = ",logical_block_size=4096,physical_block_size=4096"
     for number, (port, bus) in enumerate(((0, "ide"), (1, "ide"), (3, "sata"), (5, "sata"))):
-        paths.append(disks.make(tmp_path / f"{number}.img", block_bytes=4096))
+        paths.append(disks.make(tmp_path / f"{number}.img"))
         options += disks.drive(paths[-1], f"d{number}")
-        options += disk(f"d{number}", port, large if number == 3 else "", bus)
+        options += disk(f"d{number}", port, bus=bus)
     machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd4 check",
                    qemu_options=tuple(options))
-    disks.check(machine, "wd4", paths[3], 4096, disks.SECTORS * 512)
-    for number in (1, 2, 3):
+    text = machine.see("(.*)wd4 reads")[0].decode()
+    port = re.search(r"\nwd4 at ahci\d port (\d)", text)[1]
+    machine.read_up_to = 0
+    disks.check(machine, "wd4", paths[1 if port == "1" else 3], 512, disks.SECTORS * 512)
+    for number in (1, 2, 3, 4):
         assert re.search(rf"\nwd{number} at ahci\d port \d: <QEMU HARDDISK>, 8 MiB, 16384 sectors, "
                          rf"NCQ\n", machine.text())
-    assert "8 MiB, 2048 sectors of 4096 bytes, NCQ\n" in machine.text()
 
 
 def test_beyond_two_tebibytes(boot, tmp_path):
@@ -95,17 +104,19 @@ def test_a_cd_at_a_port(boot, tmp_path):
     machine.see(r"sum [0-9a-f]{8}, no error\r\n")
 
 
-def test_unplugged_under_load(boot, tmp_path):
+# Not under load: QEMU 7.2 then uses memory that it has freed. tests/host/ahci_test.cpp does that.
+def test_an_unplugged_controller(boot, tmp_path):
     path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=wd1 storm", qemu_options=(
+    machine = boot(disks.PAYLOAD, "--append", "args=wd1 read", qemu_options=(
         *disks.drive(path, "n"), "-device", "ich9-ahci,id=sata,addr=5", *disk("n", 0, bus="sata")))
-    machine.see("wd1: 16384 blocks")
-    machine.qmp("device_del", id="sata")
-    machine.type("e")
-    machine.see("wd1 storm: the device has been removed\r\n")
+    machine.see("wd1 read: no error")
     machine.see(PROMPT)
-    machine.ask("devices")
-    assert "wd1: it has been removed\n" in machine.text()
+    machine.qmp("device_del", id="sata")
+    machine.ask("out.l 0xae10 0")
+    machine.ask("out.l 0xae08 0x20")  # ejects slot 5, as an ACPI system does
+    machine.type("run\n")
+    machine.see("wd1: it has been removed\r\n")
+    machine.see("wd1 read: the device has been removed\r\n")
 
 
 def test_a_claimed_controller_is_quiet_and_comes_back(boot, tmp_path):
@@ -113,7 +124,8 @@ def test_a_claimed_controller_is_quiet_and_comes_back(boot, tmp_path):
     machine = boot(ROOT / "tests/emu/payloads/claims.c", "--machine", "q35", qemu_options=(
         *disks.drive(path, "n"), *disk("n", 1)))
     machine.see(r"ahci0: no error\r\n")
-    assert machine.text().count("\nwd1 at ahci0 port 1: ") == 2, "found anew"
+    found = machine.text().rsplit("ahci0: no error", 1)[0].rsplit("pcidev0.31.0: no error", 1)[1]
+    assert "\nwd1 at ahci0 port 1: " in found, "anew, under its old name"
 
 
 def test_a_trace_says_it_in_the_specifications_words(boot):
@@ -122,7 +134,8 @@ def test_a_trace_says_it_in_the_specifications_words(boot):
     machine.see(PROMPT, 100)
     text = machine.text()
     for line in ("write  hba::Ghc = 0x80000001: AhciEnable HbaReset",
-                 "write  fis::Command = 0xec: IDENTIFY DEVICE", "write  fis::Command = 0xc8: READ DMA",
+                 "write  fis::Command = 0xec: IDENTIFY DEVICE",
+                  "write  fis::Command = 0xc8: READ DMA",
                  "write  header::Flags = 0x00010005: Descriptors: 1 FisWords: 5",
                  "write  port::Ci = 0x00000001", "Detection: established"):
         assert line in text, line

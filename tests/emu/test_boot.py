@@ -94,7 +94,7 @@ def pairwise(factors: dict) -> list[dict]:
 def test_all_pairs(boot, tmp_path, choice):
     place = PLACES[choice["place"]]
     number = place.replace("-", "").index("R")
-    root = f"wd{number}" + {"mbr": "p1", "bsd": "a", "none": ""}[choice["label"]]
+    root = f"wd{number}" + {"mbr": "p1", "gpt": "p1", "bsd": "a", "none": ""}[choice["label"]]
     blank = tmp_path / "blank"
     blank.write_bytes(bytes(1 << 20))
 

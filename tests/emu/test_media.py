@@ -34,10 +34,11 @@ def test_a_root_in_memory(boot, protocol, fs):
 
 @pytest.mark.parametrize("protocol", ("multiboot", "multiboot2"))
 def test_a_large_archive_stays_where_it_is(boot, protocol):
-    """Larger than the heap of 4 MiB, and than what is between the kernel and the payload."""
-    size = 30 << 20
+    """Larger than the heap of 2 MiB, and than what is between the kernel and the payload."""
+    size = 12 << 20
     text = b"the end of a large file\n"
-    machine = boot(HERE / "payloads/return.asm", "--fs", "tar", "--boot", protocol, "--memory", "64",
+    machine = boot(HERE / "payloads/return.asm", "--fs", "tar", "--boot", protocol,
+                   "--memory", "32",
                    files={"large": bytes(size - len(text)) + text, "small": b"small\n"})
     machine.see("root on md0: tar")
     machine.see("the payload returned 42")
@@ -54,7 +55,7 @@ def test_a_large_archive_stays_where_it_is(boot, protocol):
 
 
 def test_a_file_in_memory_is_written(boot):
-    content = b"".join(b"line %d\n" % number for number in range(2000))
+    content = b"".join(b"%d: %s\n" % (number, b"x" * 60) for number in range(900, 1000))
     machine = boot(COPY, "--fs", "cpio", "--append", "args=/from /to", files={"from": content})
     machine.see("root on md0: cpio")
     machine.see("the payload returned 0 ")

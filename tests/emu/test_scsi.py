@@ -12,7 +12,8 @@ from workbench.console import ROOT
 MEDIA = ROOT / "tests/emu/payloads/media.c"
 OBEY = ROOT / "tests/emu/payloads/obey.c"
 TIB = 1 << 40
-INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern", ",disable-modern=on": "legacy"}
+INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern",
+              ",disable-modern=on": "legacy"}
 HOST = ("-device", "virtio-scsi-pci,id=scsi")
 
 
@@ -66,11 +67,11 @@ def test_a_cd_comes_and_goes_and_is_changed(boot, tmp_path, drive):
     machine.see("ready")
     assert "CD/DVD, no medium" in machine.text()
     machine.type("r")
-    machine.see("sum 811c9dc5, no such ")
+    machine.see("sum 811c9dc5, not found")
     for image in images + images:  # one after another, in a drive that is in use
         machine.qmp("blockdev-change-medium", id="drive", filename=str(image), format="raw")
         machine.type("r")
-        if machine.see(r"sum \w+, (no error|no such )")[1] != b"no error":
+        if machine.see(r"sum \w+, (no error|not found)")[1] != b"no error":
             machine.type("r")  # the first read told that it is another one
             machine.see("sum ")
         machine.type("r")
@@ -78,8 +79,7 @@ def test_a_cd_comes_and_goes_and_is_changed(boot, tmp_path, drive):
         size(machine, image.stat().st_size // 2048)
     machine.type("h")
     machine.qmp("eject", id="drive", force=True)
-    machine.see(r"sum \w+, no such ")
-    assert "no medium" in machine.text().split("ready")[1]
+    machine.see(r"sum \w+, not found")
     machine.type("i")
     machine.see("cd0: 0 blocks")
 

@@ -7,7 +7,8 @@ from workbench.console import ROOT
 
 OBEY = ROOT / "tests/emu/payloads/obey.c"
 TIB = 1 << 40
-INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern", ",disable-modern=on": "legacy",
+INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern",
+              ",disable-modern=on": "legacy",
               ",disable-modern=on,vectors=0,event_idx=off": "legacy"}
 
 

@@ -189,7 +189,7 @@ TEST_F(Ahci, ReadsMoreThanOneCommandCan)
 {
     drive.sector_bytes = 4096;
     auto& device = attach();
-    EXPECT_TRUE(read(device, 5, 16384 + 3));
+    EXPECT_TRUE(read(device, 5, 8192 + 3));
     EXPECT_GE(used(0x25), 2) << "descriptors of 4 MiB";
 }
 
@@ -271,7 +271,7 @@ TEST_F(Ahci, NamesTheErrorAndTriesThreeTimes)
     drive.bad[77] = 0x40;
     auto& device = attach();
     EXPECT_EQ(read(device, 70, 20).error(), Error::device);
-    EXPECT_TRUE(machine.logged("wd0: read of blocks 70...89: UNC (status 41, error 40)"));
+    EXPECT_TRUE(machine.logged("wd0: read of blocks 70...89: UNC (status 41, error 40), block 77"));
     EXPECT_EQ(used(0x25) + used(0xc8), 3);
     EXPECT_TRUE(read(device, 78, 20));
     EXPECT_EQ(write(device, 77, 1).error(), Error::device);
@@ -294,7 +294,8 @@ TEST_F(Ahci, SaysWhichOfManyFailed)
         EXPECT_EQ(wait_for_all(device), 11u);
         EXPECT_EQ(requests[7].result.error(), Error::device);
         Text<80> line;
-        line.print("{}: read of blocks 700...707: UNC (status 41, error 40)", device.name.view());
+        line.print("{}: read of blocks 700...707: UNC (status 41, error 40), block 703",
+                   device.name.view());
         EXPECT_EQ(std::ranges::count(machine.log, line.c_str()), 1);
         EXPECT_EQ(used(0x2f), 1);
     }

@@ -164,6 +164,8 @@ AT(vesper_block, flags, 32);
 AT(vesper_block, submit, 36);
 AT(vesper_block, poll, 40);
 AT(vesper_block, wait, 44);
+AT(vesper_block, eject, 48);
+AT(vesper_block, load, 52);
 
 IS(VESPER_FILE, 0);
 IS(VESPER_DIRECTORY, 1);
@@ -225,6 +227,8 @@ AT(vesper_file, mount, 88);
 AT(vesper_file, unmount, 92);
 AT(vesper_file, volume, 96);
 AT(vesper_file, sync, 100);
+AT(vesper_file, sync_file, 104);
+AT(vesper_file, set_cache, 108);
 
 AT(vesper_mode, width, 0);
 AT(vesper_mode, height, 4);

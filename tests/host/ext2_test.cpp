@@ -678,7 +678,10 @@ TEST(Ext2, DamagedDirectoriesAreRefused)
             bool extents = volume.get(volume.inode_at(2) + 0x20) & 0x80000;
             size_t block = volume.get(volume.pointer_at(2, extents ? 5 : 0)) * size_t{1024};
             ASSERT_EQ(volume.get(block), 2u);
-            memcpy(volume.disk.data.data() + block + c.at, &c.value, c.bytes);
+            std::byte sector[512];  // by the disk: the cache may have read ahead
+            memcpy(sector, volume.disk.data.data() + block, sizeof sector);
+            memcpy(sector + c.at, &c.value, c.bytes);
+            ASSERT_TRUE(volume.disk.write(block / 512, 1, sector));
             auto& root = volume.mounted().root();
             fs::DirectoryEntry entry;
             uint64_t position = 0;
@@ -734,7 +737,7 @@ TEST(Ext2, ErrorsOfTheDeviceArePassedOn)
 
 TEST(Ext2, RunsOutOfMemoryAtEachStep)
 {
-    int failures = 0;
+    int failures = 0, missed = 0;
     for (bool enough = false; !enough; ++failures) {
         Volume volume("ext4-fuzz.img");
         auto boot = [&]() -> Result<void> {
@@ -746,12 +749,11 @@ TEST(Ext2, RunsOutOfMemoryAtEachStep)
         FakeHeap::fail_after = failures;
         auto result = boot();
         enough = FakeHeap::fail_after >= 0;
-        // The cache can do with less.
-        if (enough || !result) {
-            EXPECT_EQ(result.error(), enough ? Error{} : Error::no_memory) << failures;
-        }
+        // The cache does with fewer lines than it asks for.
+        EXPECT_TRUE(result || (!enough && result.error() == Error::no_memory)) << failures;
+        missed += !result;
     }
-    EXPECT_GE(failures, 1 + 12);
+    EXPECT_GE(missed, 8) << "the volume: 2, the walk: 2, nodes: the root, link, dir, small";
 }
 
 }  // namespace

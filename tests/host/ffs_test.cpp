@@ -695,22 +695,20 @@ TEST_P(FfsDamaged, PassesDeviceErrorsOn)
 
 TEST_P(FfsDamaged, SurvivesWithoutMemory)
 {
-    Error error = Error::no_memory;
-    for (int allocations = 0; error == Error::no_memory; ++allocations) {
-        ASSERT_LT(allocations, 20);
+    int missed = 0;
+    for (int allocations = 0; allocations < 20; ++allocations) {
         cache = BlockCache::make_for(disk).value();
         FakeHeap::fail_after = allocations;
         auto mounted = fs::ffs.mount(*cache);
-        error = mounted.error();
-        if (mounted) {
-            auto found = fs::look_up(*mounted.value(), "d/b");
-            error = found.error();
-        }
+        Error error = mounted.error();
+        if (mounted) error = fs::look_up(*mounted.value(), "d/b").error();
+        bool enough = FakeHeap::fail_after >= 0;
         FakeHeap::fail_after = -1;
-        // The volume, the root, the walk, d and b.
-        EXPECT_EQ(error, allocations < 5 ? Error::no_memory : Error{});
+        // The cache does with fewer lines than it asks for.
+        EXPECT_TRUE(error == Error{} || (!enough && error == Error::no_memory)) << allocations;
+        missed += error != Error{};
     }
-    EXPECT_EQ(error, Error{});
+    EXPECT_GE(missed, 5) << "the volume, the root, the walk, d and b";
 }
 
 }  // namespace

@@ -31,9 +31,9 @@ struct Options {
     bool symbolic_links = true, hard_links = true;
     bool may_fill = false;  // no_space, and a write that ends early, are no failures
     size_t largest_offset = 20'000, largest_write = 10'000;
-    unsigned compare_every = 1;          // steps
-    unsigned pause_every = 0;            // steps; 0: never
-    std::function<void()> pause = {};    // to sync, to mount anew, to run a checker
+    unsigned compare_every = 1;        // steps
+    unsigned pause_every = 0;          // steps; 0: never
+    std::function<void()> pause = {};  // to sync, to mount anew, to run a checker
 };
 
 struct Object {
@@ -67,8 +67,7 @@ inline std::vector<std::string> list(fs::Node& directory)
 class RandomOperations {
 public:
     // The volume is empty.
-    RandomOperations(unsigned seed, Options options)
-        : options_(std::move(options)), random_(seed)
+    RandomOperations(unsigned seed, Options options) : options_(std::move(options)), random_(seed)
     {
     }
     ~RandomOperations() { close_files(); }
@@ -281,33 +280,39 @@ private:
         switch (pick(12)) {
         case 0:
         case 1:
-            check(fs::create(at, NodeType::file, 0644).error(),
-                  [&] { return make(path, std::make_shared<Object>(NodeType::file)); },
-                  "create " + path);
+            check(
+                fs::create(at, NodeType::file, 0644).error(),
+                [&] { return make(path, std::make_shared<Object>(NodeType::file)); },
+                "create " + path);
             break;
         case 2:
         case 3:
-            check(fs::create(at, NodeType::directory, 0755).error(),
-                  [&] { return make(path, std::make_shared<Object>(NodeType::directory)); },
-                  "make directory " + path);
+            check(
+                fs::create(at, NodeType::directory, 0755).error(),
+                [&] { return make(path, std::make_shared<Object>(NodeType::directory)); },
+                "make directory " + path);
             break;
         case 4:
             if (!options_.symbolic_links) return use_file(path);
-            check(fs::make_link(at, options_.link_prefix + other).error(),
-                  [&] { return make(path, std::make_shared<Object>(NodeType::symlink, other)); },
-                  "link " + path + " to " + other);
+            check(
+                fs::make_link(at, options_.link_prefix + other).error(),
+                [&] { return make(path, std::make_shared<Object>(NodeType::symlink, other)); },
+                "link " + path + " to " + other);
             break;
         case 5:
             if (!options_.hard_links) return use_file(path);
-            check(fs::add_name(at, to).error(), [&] { return add_name(path, other); },
-                  "name " + path + " also " + other);
+            check(
+                fs::add_name(at, to).error(), [&] { return add_name(path, other); },
+                "name " + path + " also " + other);
             break;
         case 6:
-            check(fs::remove(at).error(), [&] { return remove(path); }, "remove " + path);
+            check(
+                fs::remove(at).error(), [&] { return remove(path); }, "remove " + path);
             break;
         case 7:
-            check(fs::rename(at, to).error(), [&] { return rename(path, other); },
-                  "rename " + path + " to " + other);
+            check(
+                fs::rename(at, to).error(), [&] { return rename(path, other); },
+                "rename " + path + " to " + other);
             break;
         case 8: return use_open_file();
         default: use_file(path);

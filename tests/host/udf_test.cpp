@@ -20,12 +20,12 @@ struct Udf : Mounted {
     explicit Udf(ImageDevice image) : Mounted(fs::udf, std::move(image)) {}
 };
 
-class Images : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Udf, Images,
+class UdfImages : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Udf, UdfImages,
                          testing::Values("512.img", "2048.img", "4096.img", "sparable.img",
                                          "vat.img", "vat150.img", "metadata.img"));
 
-TEST_P(Images, HaveAllFilesAndLinks)
+TEST_P(UdfImages, HaveAllFilesAndLinks)
 {
     Udf volume(GetParam());
     EXPECT_STREQ(volume.system->type, "udf");
@@ -36,7 +36,7 @@ TEST_P(Images, HaveAllFilesAndLinks)
     EXPECT_TRUE(volume.machine.log.empty()) << volume.all_log();
 }
 
-TEST_P(Images, HaveNamesInUnicode)
+TEST_P(UdfImages, HaveNamesInUnicode)
 {
     Udf volume(GetParam());
     for (auto [name, seed] :
@@ -45,7 +45,7 @@ TEST_P(Images, HaveNamesInUnicode)
     EXPECT_THAT(volume.list(""), testing::Not(Contains("deleted")));
 }
 
-TEST_P(Images, KnowModesTimesAndLinks)
+TEST_P(UdfImages, KnowModesTimesAndLinks)
 {
     Udf volume(GetParam());
     EXPECT_EQ(volume.node("hello.txt").mode, 04711);
@@ -55,7 +55,7 @@ TEST_P(Images, KnowModesTimesAndLinks)
     EXPECT_EQ(volume.node("dir").mode, 0755);
 }
 
-TEST_P(Images, HaveHoles)
+TEST_P(UdfImages, HaveHoles)
 {
     Udf volume(GetParam());
     auto expected = expected_content("sparse", 4096);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Requests to disks that are under way while the payload goes on.
+// Requests to disks that are under way while the payload goes on; and what moves media.
 #include <algorithm>
 #include "api/arguments.h"
 #include "api/call.h"
@@ -106,4 +106,18 @@ int api_block_wait(vesper_block_request* payload, uint64_t us)
     if (!place->request.done) return VESPER_TIMED_OUT;
     settle(*place);
     return payload->result;
+}
+
+int api_block_eject(int number)
+{
+    BlockDevice* device = block_device(number);
+    return device ? code(device->disk().eject()) : VESPER_NOT_FOUND;
+}
+
+int api_block_load(int number)
+{
+    BlockDevice* device = block_device(number);
+    if (!device) return VESPER_NOT_FOUND;
+    auto loaded = device->disk().load();
+    return code(loaded ? device->disk().look_for_medium() : loaded);
 }

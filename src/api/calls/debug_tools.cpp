@@ -9,6 +9,7 @@
 #include "debug/breakpoint.h"
 #include "debug/report.h"
 #include "debug/stop.h"
+#include "fs/volumes.h"
 #include "hal/dma.h"
 #include "hal/trace.h"
 
@@ -31,6 +32,14 @@ struct Source {
     const char* name;
     uint64_t (*value)();
 };
+uint64_t of_caches(uint64_t BlockCache::Counts::*count)
+{
+    uint64_t sum = 0;
+    for (fs::Volume* volume = fs::first_volume(); volume; volume = volume->next)
+        sum += volume->cache ? volume->cache->counts().*count : 0;
+    return sum;
+}
+
 constexpr Source sources[] = {
     {"spurious interrupts", [] { return uint64_t{pic::spurious_interrupts()}; }},
     {"key events lost", [] { return uint64_t{input::lost().keys}; }},
@@ -38,6 +47,10 @@ constexpr Source sources[] = {
     {"kernel memory, bytes used", [] { return uint64_t{heap::usage().used}; }},
     {"kernel memory, bytes at most", [] { return uint64_t{heap::usage().most_used}; }},
     {"bytes bounced", [] { return hal::bytes_bounced; }},
+    {"cache hits", [] { return of_caches(&BlockCache::Counts::hits); }},
+    {"cache misses", [] { return of_caches(&BlockCache::Counts::misses); }},
+    {"cache lines read ahead", [] { return of_caches(&BlockCache::Counts::read_ahead); }},
+    {"cache lines written", [] { return of_caches(&BlockCache::Counts::written); }},
 };
 constexpr uint32_t lines = 16;
 

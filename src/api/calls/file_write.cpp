@@ -84,3 +84,20 @@ int api_file_volume(uint32_t index, vesper_volume* into)
 }
 
 int api_file_sync() { return code(fs::sync()); }
+
+int api_file_sync_file(int file)
+{
+    fs::OpenFile* open = fs::open_file(static_cast<uint32_t>(file));
+    return open ? code(open->sync()) : VESPER_NOT_FOUND;
+}
+
+int api_file_set_cache(const char* name, uint32_t bytes)
+{
+    for (fs::Volume* volume = fs::first_volume(); volume; volume = volume->next) {
+        if (volume->name.view() != name) continue;
+        if (!volume->cache) return VESPER_UNSUPPORTED;
+        volume->cache->set_limit(bytes / BlockCache::line_bytes);
+        return 0;
+    }
+    return VESPER_NOT_FOUND;
+}

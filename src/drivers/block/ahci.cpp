@@ -2,9 +2,8 @@
 // ahci - SATA controllers with the AHCI register interface: disks and CD/DVD drives at their ports.
 //
 // Up to 32 commands at a time per port, by NCQ where disk and controller have it; block/ata.cpp
-// decides which. DMA goes straight to or from the caller's buffer; memory that it cannot reach is
-// copied through the port's own. The interrupt only ends the rest between looks at the registers: a
-// lost one costs a tick.
+// decides which. DMA goes straight to or from the caller's buffer, or by way of the port's own
+// where it cannot. The interrupt only ends the rest between looks: a lost one costs a tick.
 // Supports: ATA disks up to 2^48 sectors of 512 or 4096 bytes, ATAPI, staggered spin-up, hot plug.
 // Not: port multipliers, enclosures, power management.
 // Spec: Serial ATA AHCI 1.3.1, whose section numbers are below; Serial ATA 2.6 ("SATA").
@@ -88,7 +87,6 @@ public:
     Result<void> execute(const AtaCommand& command) override
     {
         why.clear();
-        error = 0;
         unsigned pieces = describe(memory_.descriptors(0), command.data, command.bytes);
         bool bounced = command.bytes && !pieces;
         if (bounced) pieces = TRY(bounce(command));
@@ -222,6 +220,7 @@ private:
         bool known = !command.write && !command.queued && !packet;
         expected_[slot] = known ? static_cast<uint32_t>(command.bytes) : 0;
         by_queue_ = command.queued;
+        error = 0;
         if (command.queued) regs_.write<port::Sact>(1u << slot);
         regs_.write<port::Ci>(1u << slot);
     }
@@ -249,12 +248,14 @@ private:
     Result<void> stopped_by(uint32_t errors)
     {
         auto task_file = regs_.read<port::Tfd>(), serr = regs_.read<port::Serr>();
-        failed_slot = by_queue_ ? -1 : static_cast<int>(regs_.get<port::Cmd::CurrentSlot>());
+        failed_slot = static_cast<int>(regs_.get<port::Cmd::CurrentSlot>());  // not if queued
         halt();
         if (port::Is::TaskFileError::in(errors))
             failed_with(static_cast<uint8_t>(task_file), port::Tfd::Error::in(task_file));
         else
             failed(Error::device, "interface error ({08x})", errors);
+        if (!by_queue_ && error & AtaDisk::says_block)
+            why.print(", block {}", memory_.failed_block());
         if (serr) why.print(", SError {08x}", serr);
         link_reset_due_ |= (errors & port::Is::fatal) != 0;
         return Error::device;
@@ -398,10 +399,9 @@ public:
 
     Result<void> open()
     {
-        auto registers = TRY(hba_.device.measure_bar(5));
         regs_.modify(hba::Ghc::AhciEnable::of(1));
         take_over();
-        TRY(add_ports(registers.bytes));
+        TRY(add_ports(TRY(hba_.device.measure_bar(5)).bytes));
         TRY(reset());
         hba_.device.pci().enable(PciFunction::bus_master);
         bool connected = bool(msi::connect_best(hba_.device, on_interrupt, this));

@@ -137,7 +137,7 @@ public:
             command_.write<command_block::Features>(command.features);
         if (command.dma) return dma(command);
         TRY(give(command));
-        return command.cdb.empty() ? pio(command) : packet_data(command);
+        return !config_has_scsi || command.cdb.empty() ? pio(command) : packet_data(command);
     }
 
     // Fills the descriptor table.
@@ -226,7 +226,7 @@ private:
         forget_interrupt();
         command_.write<command_block::Command>(command.opcode);
         settle();
-        if (command.cdb.empty()) return {};
+        if (!config_has_scsi || command.cdb.empty()) return {};
         // V2, 11.8 and 11.9: the drive wants the packet, and may say so with an interrupt.
         TRY(check(TRY(not_busy(ready_limit, false)), true));
         command_.read<Status>();
@@ -238,9 +238,9 @@ private:
         return {};
     }
 
-    void forget_interrupt()
+    void forget_interrupt(Caller caller = __builtin_FUNCTION())
     {
-        if (has_dma) bus_master_.acknowledge<bus_master::Status::Latched>();
+        if (has_dma) bus_master_.acknowledge<bus_master::Status::Latched>(caller);
         interrupted_ = false;
     }
 
@@ -386,7 +386,7 @@ Result<void> add_drive(Channel& channel, unsigned drive)
     }
     Text<16> locator;
     locator.print("drive {}", drive);
-    if (identified.error() == Error::unsupported) {
+    if (config_has_scsi && identified.error() == Error::unsupported) {
         TRY(channel.identify(drive, AtaCommand::identify_packet_device, words));
         auto unit = AtapiUnit::attach(*TRY(channel.node()), locator, channel, drive, words);
         return unit ? Result<void>() : Error::not_found;  // and said so

@@ -48,8 +48,7 @@ static_assert(sizeof(Request) == 51 && sizeof(Response) == 108 && sizeof(Event) 
 constexpr uint32_t events_missed = 1u << 31, transport_reset = 1;
 enum Reason : uint32_t { reset_hard, rescan, removed };
 
-// Of the memory that the device is given.
-struct Exchange {
+struct Exchange {  // of the memory that the device is given
     Request request;
     alignas(4) Response response;
 };
@@ -112,6 +111,7 @@ private:
 };
 
 struct Probe {  // what asks a target for its units
+    Probe(Controller& controller, unsigned target) : path(controller, target, 0) {}
     Path path;
     scsi::Unit unit{path};
 };
@@ -154,6 +154,7 @@ public:
     // Attaches what has come.
     void look() override
     {
+        if (!keep_running()) return;
         collect();
         if (rescan_due_) scan();
     }
@@ -224,9 +225,10 @@ private:
 
     Result<void> keep_running()  // tries only now and then
     {
-        if (transport_.is_running()) return {};
-        if (now_us() >= start_again_us_) {
+        if (gone_ || transport_.is_running()) return gone_ ? Error::gone : Result<void>();
+        if (started_ || now_us() >= start_again_us_) {
             started_ = start();
+            rescan_due_ = true;  // what happened meanwhile was not told
             start_again_us_ = now_us() + look_every.us;
         }
         return started_;
@@ -252,7 +254,6 @@ private:
     // Errors: busy (later), and what stands in the way.
     Result<void> try_to_start(Path& path, Command& command)
     {
-        if (gone_) return Error::gone;
         TRY(keep_running());
         auto number = static_cast<unsigned>(__builtin_ctz(free_));
         Slot& slot = slots_[number];
@@ -337,7 +338,7 @@ private:
         log("{}: {}", device.name(), why);
         transport_.stop();
         bounce_taken_ = false;
-        uint64_t now = now_us();
+        const uint64_t now = now_us();
         for (uint32_t busy = busy_slots(); busy; busy &= busy - 1) {
             Slot& slot = slots_[__builtin_ctz(busy)];
             bool late = now >= slot.end_us;
@@ -397,21 +398,20 @@ private:
         rescan_due_ = false;
         for (unsigned target = 0; target < targets_ && !gone_; ++target) {
             auto done = scan_target(target);
-            if (!done)
-                return log("{}: target {}: {}", device.name(), target, error_text(done.error()));
+            if (!done) return log("{}: no scan: {}", device.name(), error_text(done.error()));
         }
     }
 
     // All units of a target answer for which there are.
     Result<void> scan_target(unsigned target)
     {
-        probe_ = TRY(make<Probe>(Path(*this, target, 0)));
+        probe_ = TRY(make<Probe>(*this, target));
         uint16_t numbers[most_units] = {};
         auto count = probe_->unit.list_units(numbers);
         delete std::exchange(probe_, nullptr);
         if (count.error() == Error::gone) return {};
-        if (count.error() == Error::timed_out) return count.error();
-        if (!count) count = 1;  // it knows only one
+        if (count.error() == Error::unsupported) return add_unit(target, 0);  // it knows only one
+        if (!count) return count.error();
         for (unsigned i = 0; i < count.value(); ++i) TRY(add_unit(target, numbers[i]));
         return {};
     }

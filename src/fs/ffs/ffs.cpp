@@ -18,7 +18,8 @@
 
 namespace ufs {
 
-static constexpr uint64_t ufs1_place = 8192;  // of a superblock that doesn't know where it should be
+static constexpr uint64_t ufs1_place =
+    8192;  // of a superblock that doesn't know where it should be
 
 static constexpr bool is_power_of_two(uint32_t n) { return n && (n & (n - 1)) == 0; }
 
@@ -58,8 +59,7 @@ Result<void> Volume::check_sizes(const SuperBlock& super)
                          device(), groups, super.fpg, super.ipg, inode_table);
     }
     fragments = ufs2 ? super.size : super.old_size;
-    if (fragments > uint64_t{groups} * super.fpg ||
-        fragments <= uint64_t{groups - 1} * super.fpg) {
+    if (fragments > uint64_t{groups} * super.fpg || fragments <= uint64_t{groups - 1} * super.fpg) {
         return hal::fail(Error::corrupt, "{}: ffs: {} fragments in {} groups of {}", device(),
                          fragments, groups, super.fpg);
     }
@@ -72,13 +72,18 @@ Result<void> Volume::check_sizes(const SuperBlock& super)
 
 Volume::~Volume()
 {
+    delete_nodes();
+    if (nodes_ != few_) delete[] nodes_;
+}
+
+void Volume::delete_nodes()
+{
     for (size_t i = 0; i < bucket_count_; ++i) {
         while (Inode* node = nodes_[i]) {
             nodes_[i] = node->next;
             delete node;
         }
     }
-    if (nodes_ != few_) delete[] nodes_;
 }
 
 Result<void> Volume::open(const SuperBlock& super, uint64_t)
@@ -99,7 +104,8 @@ Result<void> Volume::open(const SuperBlock& super, uint64_t)
     }
     bytes = fragments << fragment_shift;
     uint64_t free_blocks = ufs2 ? super.cstotal.free_blocks : super.old_cstotal.free_blocks;
-    uint64_t free_fragments = ufs2 ? super.cstotal.free_fragments : super.old_cstotal.free_fragments;
+    uint64_t free_fragments =
+        ufs2 ? super.cstotal.free_fragments : super.old_cstotal.free_fragments;
     free = std::min(free_blocks, bytes >> block_shift) << block_shift;
     free += std::min(free_fragments, (bytes - free) >> fragment_shift) << fragment_shift;
     if (!(super.clean & 1))  // NetBSD has 2 while it is mounted

@@ -80,7 +80,8 @@ public:
     Result<uint64_t> place_of_inode(uint32_t number) const;
     uint64_t group_start(uint32_t group) const
     {
-        return uint64_t{group} * fragments_per_group + uint64_t{group_offset} * (group & ~group_mask);
+        return uint64_t{group} * fragments_per_group +
+               uint64_t{group_offset} * (group & ~group_mask);
     }
     uint64_t pointer(const std::byte* pointers, uint64_t index) const
     {
@@ -116,6 +117,7 @@ public:
 protected:
     void insert(Inode* node);
     void remove(Inode* node);
+    void delete_nodes();
     virtual Result<Inode*> make_inode(uint32_t number, const InodeFields& fields);
     Inode*& bucket_of(uint64_t number) { return nodes_[number % bucket_count_]; }
 

@@ -64,10 +64,10 @@ static_assert(sizeof(SuperBlock) == 1376);
 
 constexpr uint32_t flag_unclean = 0x01, flag_soft_updates = 0x02, flag_needs_fsck = 0x04;
 constexpr uint32_t flag_soft_journal = 0x08, flag_gjournal = 0x40;
-constexpr uint32_t flag_wapbl = 0x100;      // NetBSD; where journal_version is not 0
-constexpr uint32_t flag_quota2 = 0x200;     // NetBSD; where quota_magic is not 0
+constexpr uint32_t flag_wapbl = 0x100;       // NetBSD; where journal_version is not 0
+constexpr uint32_t flag_quota2 = 0x200;      // NetBSD; where quota_magic is not 0
 constexpr uint32_t flag_metackhash = 0x200;  // FreeBSD; where metackhash is not 0
-constexpr uint8_t flags_updated = 0x80;  // old_flags: UFS1, but sblockloc and volname are there
+constexpr uint8_t flags_updated = 0x80;      // old_flags: UFS1, but sblockloc and volname are there
 constexpr int32_t inodefmt_44 = 2;
 
 constexpr uint32_t group_magic = 0x090255;

@@ -24,16 +24,6 @@ static void put_record(std::byte* at, uint32_t inode, size_t bytes, unsigned typ
     memcpy(at + head_bytes, name.data(), name.size());
 }
 
-static unsigned type_number(fs::NodeType type, uint16_t raw_mode)
-{
-    switch (type) {
-    case fs::NodeType::directory: return 4;
-    case fs::NodeType::file: return 8;
-    case fs::NodeType::symlink: return 10;
-    default: return raw_mode >> 12;
-    }
-}
-
 // ---- finding
 
 Result<bool> WritableInode::look_in(uint64_t piece, std::string_view name, Place& found)
@@ -91,8 +81,8 @@ Index* WritableInode::index()
         bool sound = bool(read_bytes(uint64_t{n} * directory_piece, piece));
         for (size_t at = 0; sound && at < directory_piece;) {
             auto record = record_at(piece, at);
-            sound = record && (record.value().inode < root_inode ||
-                               index_->add(record.value().name, n));
+            sound = record &&
+                    (record.value().inode < root_inode || index_->add(record.value().name, n));
             at += record.value().bytes;
         }
         if (sound) count_room(uint64_t{n} * directory_piece, piece);
@@ -211,7 +201,7 @@ Result<uint64_t> WritableInode::enter(std::string_view name, WritableInode& node
     Record record = TRY(record_at(piece, at));
     size_t used = record.inode ? bytes_for(record.name.size()) : 0;
     if (used) memcpy(piece + at + 4, &used, 2);
-    unsigned type = type_number(node.type, TRY(volume_.mode_of(node.number())));
+    unsigned type = node.type_number(TRY(volume_.mode_of(node.number())));
     put_record(piece + at + used, node.number(), record.bytes - used, type, name);
     uint64_t place = TRY(place_of_piece(start));
     TRY(order_before_name(node, place));
@@ -231,7 +221,7 @@ Result<uint64_t> WritableInode::point_name(const Place& found, WritableInode& no
     TRY(read_bytes(found.piece, piece));
     uint32_t inode = node.number();
     memcpy(piece + found.at, &inode, sizeof inode);
-    unsigned type = type_number(node.type, TRY(volume_.mode_of(inode)));
+    unsigned type = node.type_number(TRY(volume_.mode_of(inode)));
     piece[found.at + 6] = static_cast<std::byte>(type);
     uint64_t place = TRY(place_of_piece(found.piece));
     TRY(order_before_name(node, place));
@@ -250,8 +240,8 @@ Result<void> WritableInode::erase_name(const Place& found, std::string_view name
     if (found.at == 0) {
         memset(piece, 0, 4);
     } else {
-        uint16_t bytes = static_cast<uint16_t>(le16(piece + previous + 4) +
-                                               le16(piece + found.at + 4));
+        uint16_t bytes =
+            static_cast<uint16_t>(le16(piece + previous + 4) + le16(piece + found.at + 4));
         memcpy(piece + previous + 4, &bytes, sizeof bytes);
     }
     TRY(volume_.cache.write(TRY(place_of_piece(found.piece)), piece));
@@ -278,6 +268,13 @@ void WritableInode::fewer_links()
     volume().settle_later(*this);
 }
 
+// A directory that goes from its new place must not be found in the old one again, where ".." would
+// be another.
+Result<void> WritableInode::finish_move()
+{
+    return std::exchange(moved_, false) ? volume_.cache.sync() : Result<void>();
+}
+
 // ---- operations
 
 Result<void> WritableInode::make_dots(const WritableInode& parent)
@@ -285,8 +282,10 @@ Result<void> WritableInode::make_dots(const WritableInode& parent)
     std::byte piece[directory_piece] = {};
     put_record(piece, number(), bytes_for(1), 4, ".");
     put_record(piece + bytes_for(1), parent.number(), directory_piece - bytes_for(1), 4, "..");
-    TRY(write_new(0, piece, directory_piece, 1));
-    return {};
+    after_ = TRY(parent.place());
+    auto written = write_new(0, piece, directory_piece, 1);
+    after_ = 0;
+    return written ? Result<void>() : written.error();
 }
 
 Result<fs::Node*> WritableInode::create(std::string_view name, fs::NodeType kind,
@@ -298,17 +297,17 @@ Result<fs::Node*> WritableInode::create(std::string_view name, fs::NodeType kind
     if (!makes_directory && kind != fs::NodeType::file) return Error::unsupported;
     TRY(check_end());
     if (makes_directory && stored_links_ >= most_links) return Error::too_large;
+    BlockCache::Operation operation(volume_.cache);
+    TRY(operation.begin());
     WritableInode* node = TRY(volume().make_new(kind, permissions, *this));
-    auto result = makes_directory ? node->make_dots(*this) : Result<void>();
-    if (result && makes_directory) {
-        result = more_links();
-        auto entered = result ? enter(name, *node) : Result<uint64_t>(result.error());
-        result = entered ? Result<void>() : entered.error();
-        if (!result) fewer_links();
-    } else if (result) {
+    auto result = makes_directory ? more_links() : node->store();
+    bool has_more = result && makes_directory;
+    if (has_more) result = node->make_dots(*this);
+    if (result) {
         auto entered = enter(name, *node);
-        result = entered ? Result<void>() : entered.error();
+        if (!entered) result = entered.error();
     }
+    if (has_more && !result) fewer_links();
     if (result) return node;
     node->links = 0;
     node->release();
@@ -321,6 +320,8 @@ Result<void> WritableInode::make_link(std::string_view name, std::string_view ta
     TRY(check_new(name));
     TRY(check_end());
     if (target.size() >= fs::max_path) return Error::too_large;
+    BlockCache::Operation operation(volume_.cache);
+    TRY(operation.begin());
     WritableInode* link = TRY(volume().make_new(fs::NodeType::symlink, 0777, *this));
     Result<void> result;
     if (target.size() < volume_.short_link_limit) {
@@ -347,6 +348,8 @@ Result<void> WritableInode::add_name(std::string_view name, fs::Node& file)
     TRY(volume().begin());
     TRY(check_new(name));
     TRY(check_end());
+    BlockCache::Operation operation(volume_.cache);
+    TRY(operation.begin());
     auto& node = static_cast<WritableInode&>(file);
     TRY(node.more_links());
     auto entered = enter(name, node);
@@ -362,6 +365,9 @@ Result<void> WritableInode::remove(std::string_view name)
     if (!TRY(find_place(name, found))) return Error::not_found;
     auto& node = static_cast<WritableInode&>(*TRY(volume_.inode(found.record.inode)));
     if (&node == this) return Error::corrupt;
+    TRY(node.finish_move());
+    BlockCache::Operation operation(volume_.cache);
+    TRY(operation.begin());
     TRY(erase_name(found, name));
     if (node.is_directory()) {
         node.links = 0;
@@ -400,10 +406,15 @@ Result<void> WritableInode::rename(std::string_view name, fs::Node& to, std::str
     if (!TRY(find_place(name, from))) return Error::not_found;
     auto& node = static_cast<WritableInode&>(*TRY(volume_.inode(from.record.inode)));
     bool replaces = TRY(target.find_place(new_name, there));
-    auto old = replaces ? static_cast<WritableInode*>(TRY(volume_.inode(there.record.inode)))
-                        : nullptr;
+    auto old =
+        replaces ? static_cast<WritableInode*>(TRY(volume_.inode(there.record.inode))) : nullptr;
     if (old == &node) return {};
     bool moves = node.is_directory() && &target != this;
+    // A name that was to come, and the new one, would be in any order: and "..", which is one.
+    if (moves) TRY(volume_.cache.sync());
+    if (old) TRY(old->finish_move());
+    BlockCache::Operation operation(volume_.cache);
+    TRY(operation.begin());
     if (moves) TRY(target.more_links());
     auto more = node.more_links();  // for a moment it has two names
     auto entered = !more      ? Result<uint64_t>(more.error())
@@ -413,6 +424,7 @@ Result<void> WritableInode::rename(std::string_view name, fs::Node& to, std::str
     if (moves && !entered) target.fewer_links();
     uint64_t before = TRY(std::move(entered));
     if (moves) TRY(node.set_parent(target, before, before));
+    node.moved_ |= moves;
     TRY(volume_.cache.order(before, TRY(place_of_piece(from.piece))));
     TRY(erase_name(from, name));
     node.fewer_links();

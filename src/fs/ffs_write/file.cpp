@@ -22,6 +22,16 @@ void WritableInode::release()
     volume().settle_later(*this);
 }
 
+unsigned WritableInode::type_number(uint16_t old_mode) const
+{
+    switch (type) {
+    case fs::NodeType::directory: return 4;
+    case fs::NodeType::file: return 8;
+    case fs::NodeType::symlink: return 10;
+    default: return old_mode >> 12;
+    }
+}
+
 Result<void> WritableInode::store()
 {
     if (dead_) return {};
@@ -29,7 +39,14 @@ Result<void> WritableInode::store()
     int64_t now = fs::now_s();
     auto put = [&](auto inode) {
         using Seconds = decltype(inode.mtime);
-        inode.mode = static_cast<uint16_t>((inode.mode & 0170000) | mode);
+        if (fresh_) {
+            uint32_t gen = inode.gen + 1;
+            inode = {};
+            inode.gen = gen;
+            inode.atime = static_cast<Seconds>(now);
+            if constexpr (sizeof inode == sizeof(Ufs2Inode)) inode.birthtime = now;
+        }
+        inode.mode = static_cast<uint16_t>(type_number(inode.mode) << 12 | mode);
         inode.nlink = static_cast<int16_t>(stored_links_);
         inode.size = size;
         inode.blocks = static_cast<decltype(inode.blocks)>(blocks_);
@@ -38,6 +55,7 @@ Result<void> WritableInode::store()
         if (now) inode.ctime = static_cast<Seconds>(now);
         if (now) inode.ctimensec = 0;
         memcpy(inode.pointers, pointers_, sizeof inode.pointers);
+        fresh_ = false;
         return volume_.cache.write(at, std::as_bytes(std::span(&inode, 1)));
     };
     if (volume_.ufs2) return put(TRY(volume_.cache.read_as<Ufs2Inode>(at)));
@@ -289,8 +307,8 @@ Result<size_t> WritableInode::write_new(uint64_t offset, std::span<const std::by
     uint64_t block = offset >> volume_.block_shift, within = offset & (block_bytes() - 1);
     uint64_t new_size = std::max(size, end), last = (new_size - 1) >> volume_.block_shift;
     uint64_t start = block << volume_.block_shift, near = TRY(near_for(block));
-    bool is_part = block < direct_pointers && block == last &&
-                   fragments_for(new_size - start) < per_block();
+    bool is_part =
+        block < direct_pointers && block == last && fragments_for(new_size - start) < per_block();
     Run run;
     if (is_part) {
         run.count = fragments_for(new_size - start);
@@ -306,9 +324,9 @@ Result<size_t> WritableInode::write_new(uint64_t offset, std::span<const std::by
     }
     uint64_t place = run.first << volume_.fragment_shift;
     uint64_t room = run.count << volume_.fragment_shift;
-    auto piece =
-        from.first(static_cast<size_t>(std::min<uint64_t>(from.size(), room - within)));
-    auto result = write_zeros(place, within);
+    auto piece = from.first(static_cast<size_t>(std::min<uint64_t>(from.size(), room - within)));
+    auto result = after_ ? volume_.cache.order(after_, place + within) : Result<void>();
+    if (result) result = write_zeros(place, within);
     if (result) result = volume_.cache.write(place + within, piece, kind());
     if (result) result = write_zeros(place + within + piece.size(), room - within - piece.size());
     if (result && is_directory()) result = volume_.cache.order(place + within, TRY(this->place()));
@@ -451,10 +469,12 @@ Result<void> WritableInode::shrink(uint64_t bytes)
     uint64_t within = bytes & (block_bytes() - 1);
     if (within && bytes < size) {  // whoever makes it longer expects zeros
         Extent last = TRY(extent_from(keep - 1, 1));
-        uint64_t end = keep > direct_pointers ? block_bytes()
-                                              : uint64_t{fragments_for(within)} << volume_.fragment_shift;
+        uint64_t end = keep > direct_pointers
+                           ? block_bytes()
+                           : uint64_t{fragments_for(within)} << volume_.fragment_shift;
         if (volume().groups.are_data({last.first_fragment, fragments_for(within)}))
-            TRY(write_zeros((last.first_fragment << volume_.fragment_shift) + within, end - within));
+            TRY(write_zeros((last.first_fragment << volume_.fragment_shift) + within,
+                            end - within));
     }
     size = bytes;
     TRY(store());

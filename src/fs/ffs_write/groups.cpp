@@ -30,8 +30,9 @@ const char* Groups::open(const SuperBlock& super)
         const Counts& old = super.old_cstotal;
         totals = {old.directories, old.free_blocks, old.free_inodes, old.free_fragments};
     }
-    uint64_t table_end = volume_.inode_table + ((uint64_t{volume_.inodes_per_group} *
-                                                 volume_.inode_bytes()) >> volume_.fragment_shift);
+    uint64_t table_end =
+        volume_.inode_table +
+        ((uint64_t{volume_.inodes_per_group} * volume_.inode_bytes()) >> volume_.fragment_shift);
     uint64_t header_end = cblkno_ + ((uint64_t{group_bytes_} - 1) >> volume_.fragment_shift);
     bool sound = group_bytes_ >= sizeof(GroupHeader) && group_bytes_ <= 1u << volume_.block_shift &&
                  clusters_ <= 1024 && sblkno_ <= cblkno_ && header_end < volume_.inode_table &&
@@ -379,8 +380,7 @@ Result<void> Groups::prepare_inode(uint32_t index)
 {
     GroupHeader& h = header();
     constexpr std::byte nothing[sizeof(Ufs2Inode)] = {};
-    uint64_t table = (volume_.group_start(loaded_) + volume_.inode_table)
-                     << volume_.fragment_shift;
+    uint64_t table = (volume_.group_start(loaded_) + volume_.inode_table) << volume_.fragment_shift;
     while (volume_.ufs2 && h.initediblk <= index) {
         uint32_t in_block = (1u << volume_.block_shift) / sizeof(Ufs2Inode);
         uint32_t end = std::min(h.initediblk + in_block, volume_.inodes_per_group);
@@ -450,7 +450,8 @@ Result<void> Groups::before(Run run, uint64_t place)
     TRY(load(group));
     uint64_t base = uint64_t{group} * volume_.fragments_per_group;
     uint64_t map = place_of(group) + header().freeoff;
-    uint64_t first = map + (run.first - base) / 8, last = map + (run.first + run.count - 1 - base) / 8;
+    uint64_t first = map + (run.first - base) / 8,
+             last = map + (run.first + run.count - 1 - base) / 8;
     for (; first <= last; first = (first | (BlockCache::line_bytes - 1)) + 1)
         TRY(volume_.cache.order(first, place));
     return {};

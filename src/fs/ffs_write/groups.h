@@ -73,7 +73,7 @@ private:
     static constexpr uint32_t none = ~0u;
     static constexpr size_t sector = 512;
     Volume& volume_;
-    Buffer memory_;          // of the group that was used last
+    Buffer memory_;  // of the group that was used last
     uint32_t loaded_ = none;
     uint32_t touched_[4] = {};  // a bit for each of its sectors
     uint32_t hint_ = 0;         // a group that had room

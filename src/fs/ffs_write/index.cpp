@@ -80,7 +80,8 @@ bool Index::set_room(uint32_t piece, size_t bytes)
     if (piece >= pieces_) std::fill(room_ + pieces_, room_ + piece + 1, uint8_t{0});
     pieces_ = std::max(pieces_, piece + 1);
     room_[piece] = static_cast<uint8_t>(bytes / unit);
-    for (size_t size = 0; size <= bytes / unit; ++size) hints_[size] = std::min(hints_[size], piece);
+    for (size_t size = 0; size <= bytes / unit; ++size)
+        hints_[size] = std::min(hints_[size], piece);
     return true;
 }
 

@@ -4,9 +4,9 @@
 //
 // Here: the superblock, new inodes, and giving back what nothing names any more. Supports: all that
 // fs.h has, in volumes that were unmounted cleanly, or were written here or with soft updates when
-// the power went. Read-only: volumes of 4.2BSD and those older than FFSv2; with snapshots, quotas in
-// the file system, or a journal. Extended attributes stay as they are. FreeBSD's check-hashes are
-// switched off, as an older FreeBSD does: what is written by sectors cannot keep them right.
+// the power went. Read-only: volumes of 4.2BSD and those older than FFSv2; with snapshots, quotas
+// in the file system, or a journal. Extended attributes stay as they are. FreeBSD's check-hashes
+// are switched off, as an older FreeBSD does: what is written by sectors cannot keep them right.
 // Tested on: images of makefs, against a model and a checker, with power cuts; GRUB reads them.
 #include <cstring>
 #include "fs/ffs_write/write.h"
@@ -22,12 +22,14 @@ static Text<64> mark_of(const SuperBlock& super)
 const char* WritableVolume::why_read_only(const SuperBlock& super)
 {
     const BlockDevice& device = cache.device();
-    if (device.read_only || (device.whole && device.whole->read_only)) return "its disk is read-only";
+    if (device.read_only || (device.whole && device.whole->read_only))
+        return "its disk is read-only";
     if (!ufs2 && (old_directories || !(super.old_flags & flags_updated)))
         return "its format is of the time before FFSv2";
     if (super.flags & (flag_unclean | flag_needs_fsck)) return "fsck_ffs has to mend it first";
     if (super.flags & (flag_soft_journal | flag_gjournal)) return "it has a journal";
-    if (super.flags & flag_wapbl && super.journal_version) return "its log has to be replayed first";
+    if (super.flags & flag_wapbl && super.journal_version)
+        return "its log has to be replayed first";
     if (super.flags & flag_quota2 && super.quota_magic) return "it has quotas";
     if (super.snapinum[0]) return "it has snapshots";
     was_unclean_ = !(super.clean & 1);
@@ -184,6 +186,7 @@ Result<void> WritableVolume::settle()
 {
     for (WritableInode* node = settling_; node; node = node->next_settling_) {
         node->stored_links_ = node->links;
+        node->moved_ = false;
         if (node->dead_)
             TRY(erase(*node));
         else
@@ -206,8 +209,7 @@ Result<void> WritableVolume::erase(WritableInode& node)
             uint64_t offset = uint64_t{i} << block_shift;
             if (old.extsize <= offset || !old.extb[i]) continue;
             uint64_t length = std::min(old.extsize - offset, uint64_t{1} << block_shift);
-            node.extra_[i] = {old.extb[i],
-                              (length + (1u << fragment_shift) - 1) >> fragment_shift};
+            node.extra_[i] = {old.extb[i], (length + (1u << fragment_shift) - 1) >> fragment_shift};
         }
     }
     return cache.write(place, std::span(raw).first(inode_bytes()));
@@ -254,23 +256,6 @@ Result<Inode*> WritableVolume::make_inode(uint32_t number, const InodeFields& fi
     return node;
 }
 
-// A free inode, as a file, directory or link that is empty.
-Result<void> WritableVolume::initialise(uint32_t number, uint16_t mode)
-{
-    uint64_t place = TRY(place_of_inode(number));
-    int64_t now = fs::now_s();
-    auto fill = [&](auto inode) {
-        uint32_t gen = inode.gen + 1;
-        inode = {.mode = mode, .nlink = int16_t(mode >> 12 == 4 ? 2 : 1)};
-        inode.gen = gen;
-        inode.atime = inode.mtime = inode.ctime = static_cast<decltype(inode.mtime)>(now);
-        if constexpr (sizeof inode == sizeof(Ufs2Inode)) inode.birthtime = now;
-        return cache.write(place, std::as_bytes(std::span(&inode, 1)));
-    };
-    if (ufs2) return fill(TRY(cache.read_as<Ufs2Inode>(place)));
-    return fill(TRY(cache.read_as<Ufs1Inode>(place)));
-}
-
 Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t permissions,
                                                 const WritableInode& parent)
 {
@@ -289,13 +274,18 @@ Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t perm
         return hal::fail(Error::corrupt, "{}: ffs: inode {} is in use, but was marked as free",
                          device(), number);
     }
-    TRY(initialise(number, static_cast<uint16_t>(kind << 12 | permissions)));
-    auto made = inode(number);
-    if (made) return static_cast<WritableInode*>(made.value());
-    constexpr uint16_t unused = 0;
-    TRY(cache.write(TRY(place_of_inode(number)), std::as_bytes(std::span(&unused, 1))));
-    TRY(groups.give_inode(number, is_directory));
-    return made.error();
+    InodeFields fields = {};
+    fields.mode = static_cast<uint16_t>(kind << 12 | permissions);
+    fields.links = is_directory ? 2 : 1;
+    fields.mtime = fs::now_s();
+    auto made = make<WritableInode>(*this, number, fields);
+    if (made) {
+        made.value()->fresh_ = true;
+        insert(made.value());
+    } else {
+        TRY(groups.give_inode(number, is_directory));  // nothing has ever named it
+    }
+    return made;
 }
 
 // ---- indexes

@@ -18,6 +18,7 @@ class WritableInode;
 class WritableVolume final : public Volume {
 public:
     explicit WritableVolume(BlockCache& cache) : Volume(cache), groups(*this) {}
+    ~WritableVolume() override { delete_nodes(); }  // which know that it is one
     Result<void> open(const SuperBlock& super, uint64_t place) override;
     Result<void> sync() override;
     Result<uint64_t> free_bytes() override;
@@ -27,7 +28,7 @@ public:
     // As Groups has them; but what has been given back is made free first, if that is needed.
     Result<Run> take_blocks(uint64_t near, uint64_t blocks);
     Result<uint64_t> take_fragments(uint64_t near, unsigned count);
-    // An inode that has no name yet; it has been written.
+    // An inode that has no name yet; store() will write it for the first time.
     Result<WritableInode*> make_new(fs::NodeType type, uint16_t permissions,
                                     const WritableInode& parent);
     // Free once no inode on the medium names it: the inode has been written without it.
@@ -51,7 +52,6 @@ private:
     const char* why_read_only(const SuperBlock& super);
     Result<void> write_super();
     Result<void> prepare();
-    Result<void> initialise(uint32_t number, uint16_t mode);
     Result<void> apply();
     Result<void> settle();
     Result<void> erase(WritableInode& node);
@@ -99,6 +99,7 @@ private:
     uint32_t number() const { return static_cast<uint32_t>(id); }
     WritableVolume& volume() const { return static_cast<WritableVolume&>(volume_); }
     bool is_directory() const { return type == fs::NodeType::directory; }
+    unsigned type_number(uint16_t old_mode) const;  // for the upper bits of the mode
     Kind kind() const { return is_directory() ? Kind::metadata : Kind::data; }
 
     // ---- contents (file.cpp)
@@ -129,7 +130,7 @@ private:
     Result<void> give_everything();
 
     // ---- names (directory.cpp)
-    struct Place {  // of a record
+    struct Place {           // of a record
         uint64_t piece = 0;  // its offset in the directory
         size_t at = 0;
         Record record;
@@ -148,12 +149,16 @@ private:
     Result<void> check_new(std::string_view name) const;
     Result<void> make_dots(const WritableInode& parent);
     Result<void> set_parent(const WritableInode& parent, uint64_t named_at, uint64_t& dots_at);
+    Result<void> finish_move();
     Result<void> more_links();  // before there is another name
     void fewer_links();
     Index* index();
 
     // What the inode on the medium says, or will once it is there: not less than there are names.
     uint32_t stored_links_;
+    uint64_t after_ = 0;  // a new block is on the medium after what is there; 0: anything
+    bool fresh_ = false;  // it has never been stored
+    bool moved_ = false;  // to another directory, and the old name may be on the medium
     bool settling_ = false, dead_ = false, orphan_ = false, checked_ = false;
     WritableInode* next_settling_ = nullptr;
     Run extra_[2];  // of extended attributes, once it is dead

@@ -23,6 +23,7 @@ struct FakeSataDrive : FakeDrive {
     int never_ready_for = 0;       // steps, after a reset
 
     uint8_t last_error = 0;
+    uint64_t failed_block = 0;
     std::vector<std::pair<uint64_t, uint64_t>> trimmed;
 };
 
@@ -196,6 +197,10 @@ private:
         memcpy(&value, from, 4);
         return value;
     }
+    static void put_block(std::byte* fis, uint64_t block)
+    {
+        for (unsigned i = 0; i < 6; ++i) fis[4 + i + i / 3] = std::byte(block >> i * 8);
+    }
     void fail(Port& p, unsigned slot, uint8_t error, uint32_t bits = 1 << 30)
     {
         p.halted = true;
@@ -260,6 +265,7 @@ private:
             if (d.queue_error) return d.queue_error = false, fail(p, slot, 4);
             data.resize(512);
             data[0] = uint8_t(p.failed_tag), data[2] = 0x41, data[3] = d.last_error;
+            put_block(reinterpret_cast<std::byte*>(data.data()), d.failed_block);
         } else if (code == 0x06) {
             EXPECT_EQ(uint8_t(table[3]), 1);
             data.resize(512);
@@ -287,6 +293,8 @@ private:
         auto bad = d.bad.lower_bound(lba);
         if (bad != d.bad.end() && bad->first < lba + count && d.bad_for != 0) {
             if (d.bad_for > 0) --d.bad_for;
+            d.failed_block = bad->first;
+            if (std::byte* fis = memory(p.at(fb) + 0x40, 20)) put_block(fis, bad->first);
             return fail(p, slot, d.last_error = bad->second);
         }
         std::vector<uint8_t> data(size_t(count) * d.sector_bytes);

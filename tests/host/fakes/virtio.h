@@ -147,7 +147,7 @@ private:
         events.pop_front();
         EXPECT_TRUE(parts.size() == 1 && parts[0].writable);
         auto bytes = uint32_t(std::min<size_t>(event.size(), parts[0].bytes));
-        memcpy(parts[0].data, event.data(), bytes);
+        std::copy_n(event.begin(), bytes, parts[0].data);
         return bytes;
     }
     template <class T> T* at(uint64_t address, size_t count = 1)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A small FAT volume (12, 16 or 32 by the first byte), with patches: 2 bytes where, 1 byte how
-// many, the bytes. Then it is mounted and everything is read.
-#include "fuzz/walk.h"
-#include "images.h"
+// many, the bytes. Then it is mounted, everything is read, and something is changed.
+#include "fuzz/changes.h"
 #include "lib/bytes.h"
 
 namespace fs {
@@ -12,7 +11,7 @@ extern const FileSystemDriver fat;
 namespace {
 
 struct Base {
-    explicit Base(const char* file) : disk(ImageDevice::load(file))
+    explicit Base(const char* file) : disk(file)
     {
         const char* boot = disk.data.data();
         table = le16(boot + 14) * 512u;
@@ -28,7 +27,7 @@ struct Base {
                                         : root + within;
         return place % disk.data.size();
     }
-    ImageDevice disk;
+    ForgetfulDisk disk;
     size_t table, root;
 };
 
@@ -40,25 +39,24 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
                            Base("small_fat32.img")};
     if (size == 0) return 0;
     Base& base = bases[data[0] % 3];
-    std::vector<std::pair<size_t, char>> undo;
-    auto& bytes = base.disk.data;
     for (size_t i = 1; i + 3 < size;) {
         size_t place = base.place(le16(data + i)), count = data[i + 2];
-        for (i += 3; count-- && i < size && place < bytes.size(); ++i, ++place) {
-            undo.emplace_back(place, bytes[place]);
-            bytes[place] = static_cast<char>(data[i]);
-        }
+        for (i += 3; count-- && i < size; ++i, ++place)
+            base.disk.put(place, static_cast<char>(data[i]));
     }
     {
         FakeMachine machine;
         BlockCache* cache = BlockCache::make_for(base.disk).value();
         auto mounted = fs::fat.mount(*cache);
-        if (mounted)
+        if (mounted) {
             walk(*mounted.value(), 100);
-        else if (mounted.error() == Error::not_found && !machine.log.empty())
+            change(*mounted.value());
+            walk(*mounted.value(), 100);
+            delete mounted.value();
+        } else if (mounted.error() == Error::not_found && !machine.log.empty()) {
             abort();
+        }
     }
-    base.disk.copies = nullptr;  // the cache has gone with the machine's memory
-    for (; !undo.empty(); undo.pop_back()) bytes[undo.back().first] = undo.back().second;
+    base.disk.undo();
     return 0;
 }

@@ -24,6 +24,14 @@ VOLUMES = {
     "fat12_4k_sectors": (9000, ["-F", "12", "-S", "4096", "-s", "1"], True),
     "fat12_8k_clusters": (6000, ["-F", "12", "-S", "1024", "-s", "8"], False),
 }
+EMPTY = {  # that are written
+    "empty_fat12": (700, ["-F", "12", "-s", "1", "-n", "EMPTY"]),
+    "empty_fat16": (2400, ["-F", "16", "-s", "1", "-r", "64"]),
+    "empty_fat32": (3000, ["-F", "32", "-s", "2"]),
+    "empty_fat16_4k_clusters": (17000, ["-F", "16", "-s", "8"]),
+    "empty_fat12_4k_sectors": (6000, ["-F", "12", "-S", "4096", "-s", "1"]),
+    "empty_fat32_4k_sectors": (9000, ["-F", "32", "-S", "4096", "-s", "2", "-f", "1"]),
+}
 FACES = "☺☻"  # mtools knows no surrogate pairs: these two units become one
 NAMES = ["ä.txt", "日本語.txt", f"smile {FACES}.txt", "lower.txt", "UPPER.TXT", "mixed.TXT",
          "Mixed Case.Txt", "no_ext", "two.dots.txt", "+plus,[brackets];=.txt", "x" * 255, "ü" * 120]
@@ -130,6 +138,8 @@ def main(folder: str) -> None:
             entries = sorted(os.listdir(trees[big]))
             copy(image, *(os.path.join(trees[big], entry) for entry in entries))
             describe(image)
+        for name, (kibibytes, options) in EMPTY.items():
+            make_volume(os.path.join(folder, name + ".img"), kibibytes, options)
         for name, maker in (("fat_fragmented", make_fragmented), ("fat_names", make_names)):
             image = os.path.join(folder, name + ".img")
             maker(image, os.path.join(temporary, name))

@@ -154,7 +154,8 @@ def make_old(path: str, old_path: str) -> None:
 
 
 def make_all(out: str, work: str) -> None:
-    whole, small, tiny = (os.path.join(work, name) for name in ("whole", "small", "tiny"))
+    whole, small, tiny, empty = (os.path.join(work, name)
+                                 for name in ("whole", "small", "tiny", "empty"))
     tree.make(whole)
     shutil.copytree(whole, small, symlinks=True, ignore=shutil.ignore_patterns("big"))
     open(os.path.join(small, "sparse"), "w").close()
@@ -162,6 +163,7 @@ def make_all(out: str, work: str) -> None:
     for name, size in {"a": 700, "d/b": 9000, "sparse": 0}.items():
         with open(os.path.join(tiny, name), "wb") as file:
             file.write(tree.content(os.path.basename(name), size))
+    os.mkdir(empty)
     os.symlink("a", os.path.join(tiny, "short"))
     os.symlink("./" * 70 + "a", os.path.join(tiny, "long"))
     for version in (1, 2):
@@ -173,6 +175,13 @@ def make_all(out: str, work: str) -> None:
             makefs(image(f"_{bsize}_{fsize}"), small, version, bsize, fsize, "-s", "6m",
                    options=",maxbpcg=128")
         make_sparse(makefs(image("_sparse"), small, version, 4096, 512, "-s", "3m"))
+        # To write on: several groups, and one; inodes that have never been written.
+        for bsize, fsize, size, inodes in (
+                (4096, 512, "1m", 100), (8192, 1024, "2m", 100), (16384, 2048, "3m", 300),
+                (32768, 4096, "4m", 300), (65536, 8192, "6m", 300), (4096, 4096, "3m", 600)):
+            makefs(image(f"_empty_{bsize}_{fsize}"), empty, version, bsize, fsize,
+                   "-f", str(inodes), "-s", size, options=",maxbpcg=64")
+        makefs(image("_small"), tiny, version, 4096, 512, "-s", "512k")
         # The copy of the superblock is at 65536, and at 262144 are only the groups' counts.
         makefs(image("_places"), tiny, version, 65536, 8192, "-s", "2m")
         make_sparse(makefs(image("_tiny"), tiny, version, 4096, 512, "-s", "160k"))

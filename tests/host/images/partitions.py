@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Partitioned disks: tables by sfdisk, fdisk, sgdisk and mkfs.fat. fdisk writes plain disklabels only: the
-others are put together here, and fdisk reads them.
+"""Partitioned disks: tables by sfdisk, fdisk, sgdisk and mkfs.fat. fdisk writes plain disklabels
+only: the others are put together here, and fdisk reads them.
 
 Every partition's first block says which one it is: "vesper NAME"."""
 import os

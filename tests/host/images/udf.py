@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""UDF images: by genisoimage, and empty ones by mkudffs into which the tree's files are put here, as
-no tool does that without a mounted volume. grub-fstest, which has a reader of its own, looks at those
-that it can read."""
+"""UDF images: by genisoimage, and empty ones by mkudffs into which the tree's files are put here,
+as no tool does that without a mounted volume. grub-fstest, which has a reader of its own, looks at
+those that it can read."""
 import os
 import shutil
 import stat
@@ -62,8 +62,8 @@ def path_of(target: str) -> bytes:
 
 
 class Volume:
-    """A volume of mkudffs. Files' data goes to its (physical or sparable) partition 0; ICBs go there
-    too, or to its virtual or metadata partition 1."""
+    """A volume of mkudffs. Files' data goes to its (physical or sparable) partition 0; ICBs go
+    there too, or to its virtual or metadata partition 1."""
 
     def __init__(self, path: str, block: int, *options: str, blocks: int, extended=True,
                  form: int = SHORT):

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Writing to FAT and exFAT: at random beside a model, to the end of the space, with a disk that
+// fails, and with the power cut at any moment. Other people's checkers say whether it is right.
+#include <gmock/gmock.h>
+#include <regex>
+#include "fs_model.h"
+#include "images.h"
+#include "power_cut.h"
+
+namespace {
+
+using fs::NodeType;
+
+struct Image {
+    const char* file;
+    const char* checker;
+    uint32_t block_bytes = 512;
+};
+constexpr Image images[] = {
+    {"empty_exfat", "fsck.exfat -n"},
+    {"empty_exfat_4k_clusters", "fsck.exfat -n", 4096},
+    {"empty_exfat_32k_clusters", "fsck.exfat -n"},
+    {"empty_fat12", "fsck.fat -n"},
+    {"empty_fat16", "fsck.fat -n"},
+    {"empty_fat32", "fsck.fat -n"},
+    {"empty_fat16_4k_clusters", "fsck.fat -n", 4096},
+    {"empty_fat12_4k_sectors", "fsck.fat -n", 2048},
+    {"empty_fat32_4k_sectors", "fsck.fat -n"},
+};
+
+template <class Disk> struct Written : testing::TestWithParam<Image> {
+    Written() : disk(load_image(std::string(GetParam().file) + ".img"), GetParam().block_bytes)
+    {
+        volume = fs::mount(disk).value();
+        fs::set_root(volume);
+    }
+    ~Written() override { fs::close_all(); }
+    void check()
+    {
+        auto checked = run_checker(disk.data, GetParam().checker);
+        EXPECT_EQ(checked.status, 0) << checked.output;
+    }
+    void sync_and_check()
+    {
+        auto synced = fs::sync();
+        ASSERT_TRUE(synced) << error_text(synced.error());
+        check();
+    }
+    void remount()
+    {
+        fs::set_root(nullptr);
+        ASSERT_TRUE(fs::unmount(*volume));
+        volume = fs::mount(disk).value();
+        fs::set_root(volume);
+    }
+    static Result<size_t> write(const std::string& path, uint64_t offset, std::string_view text)
+    {
+        auto found = fs::look_up(path);
+        if (found.error() == Error::not_found) {
+            auto made = fs::create(path, NodeType::file, 0644);
+            if (!made) return made.error();
+            return made.value()->write(offset, std::as_bytes(std::span(text)));
+        }
+        if (!found) return found.error();
+        return found.value().node->write(offset, std::as_bytes(std::span(text)));
+    }
+    static std::string text(const std::string& path)
+    {
+        auto found = fs::look_up(path);
+        EXPECT_TRUE(found) << path;
+        return found ? fs_model::read_all(*found.value().node) : "";
+    }
+    uint64_t free() { return volume->file_system->free_bytes().value(); }
+    FakeMachine machine;
+    Disk disk;
+    fs::Volume* volume;
+};
+
+struct ClusterFiles : Written<ImageDevice> {};
+INSTANTIATE_TEST_SUITE_P(On, ClusterFiles, testing::ValuesIn(images),
+                         [](auto& info) { return info.param.file; });
+
+const std::vector<std::string> some_names = {
+    "a", "B.TXT", "lower.txt", "Mixed Case.text", "ünïcode ☺ 😀", std::string(220, 'x') + "y"};
+
+TEST_P(ClusterFiles, AreWhatTheModelHas)
+{
+    uint64_t before = free();
+    fs_model::Options options = {.names = some_names,
+                                 .symbolic_links = false,
+                                 .hard_links = false,
+                                 .may_fill = true,
+                                 .compare_every = 20,
+                                 .pause_every = 40};
+    fs_model::RandomOperations* self = nullptr;
+    unsigned pauses = 0;
+    options.pause = [&] {
+        if (++pauses % 3 == 0) self->close_files();
+        ASSERT_TRUE(fs::sync());
+        if (pauses % 3) return;
+        check();
+        uint64_t counted = free();
+        remount();
+        EXPECT_EQ(free(), counted);
+    };
+    fs_model::RandomOperations operations(7, options);
+    self = &operations;
+    operations.run(1000);
+    operations.close_files();
+    std::vector<std::string> names = fs_model::list(volume->file_system->root());
+    std::function<void(const std::string&)> remove = [&](const std::string& path) {
+        fs::Node& node = *fs::look_up(path).value().node;
+        if (node.type == NodeType::directory) {
+            for (auto& name : fs_model::list(node)) remove(path + "/" + name);
+        }
+        EXPECT_TRUE(fs::remove(path)) << path;
+    };
+    for (auto& name : names) remove("/" + name);
+    sync_and_check();
+    EXPECT_LE(free(), before);
+    EXPECT_GE(free() + 256 * 1024, before) << "but for a root directory that has grown";
+}
+
+TEST_P(ClusterFiles, FillTheDiskAndNothingIsDamaged)
+{
+    ASSERT_TRUE(write("/kept", 0, std::string(5000, 'k')));
+    std::string piece(100'000, 'p');
+    uint64_t size = 0;
+    Error error{};
+    for (;; size = fs::look_up("/big").value().node->size) {
+        auto written = write("/big", size, piece);
+        error = written.error();
+        if (!written) break;
+    }
+    EXPECT_EQ(error, Error::no_space);
+    EXPECT_EQ(free(), 0u);
+    EXPECT_EQ(write("/kept", 300'000'000, "x").error(), Error::no_space);
+    EXPECT_EQ(fs::look_up("/kept").value().node->truncate(300'000'000).error(), Error::no_space);
+    EXPECT_EQ(fs::create("/folder", NodeType::directory, 0755).error(), Error::no_space);
+    sync_and_check();
+    EXPECT_EQ(text("/kept"), std::string(5000, 'k'));
+    EXPECT_EQ(text("/big"), std::string(size, 'p'));
+    // What is given back can be had at once, though the medium still needs it.
+    ASSERT_TRUE(fs::remove("/big"));
+    EXPECT_GE(free(), size);
+    EXPECT_EQ(write("/again", 0, piece).value(), piece.size());
+    sync_and_check();
+    EXPECT_EQ(text("/again"), piece);
+}
+
+TEST_P(ClusterFiles, GrowAndShrink)
+{
+    std::string text1(40'000, 'a');
+    ASSERT_TRUE(write("/file", 0, text1));
+    fs::Node& node = *fs::look_up("/file").value().node;
+    ASSERT_TRUE(fs::sync());
+    ASSERT_TRUE(node.truncate(100));
+    ASSERT_TRUE(write("/file", 30'000, "end"));
+    std::string expected = std::string(100, 'a') + std::string(29'900, 0) + "end";
+    EXPECT_EQ(text("/file"), expected);
+    sync_and_check();
+    remount();
+    EXPECT_EQ(text("/file"), expected);
+    fs::Node& again = *fs::look_up("/file").value().node;
+    ASSERT_TRUE(again.truncate(0));
+    ASSERT_TRUE(again.truncate(70'000));
+    EXPECT_EQ(text("/file"), std::string(70'000, 0));
+    sync_and_check();
+    if (volume->file_system->type[0] == 'f') {
+        EXPECT_EQ(again.truncate(uint64_t{1} << 32).error(), Error::too_large);
+        EXPECT_EQ(again.write(0xffffffff, std::as_bytes(std::span("x", 1))).error(),
+                  Error::too_large);
+    }
+}
+
+TEST_P(ClusterFiles, ManyInADirectory)
+{
+    ASSERT_TRUE(fs::create("/many", NodeType::directory, 0755));
+    for (int i = 0; i < 600; ++i) {
+        auto made = fs::create("/many/file with number " + std::to_string(i), NodeType::file, 0644);
+        ASSERT_TRUE(made) << i << error_text(made.error());
+    }
+    sync_and_check();
+    for (int i = 0; i < 600; i += 2)
+        ASSERT_TRUE(fs::remove("/many/FILE with number " + std::to_string(i)));
+    for (int i = 0; i < 300; ++i)
+        ASSERT_TRUE(fs::create("/many/n" + std::to_string(i), NodeType::file, 0644));
+    sync_and_check();
+    remount();
+    EXPECT_EQ(fs_model::list(*fs::look_up("/many").value().node).size(), 600u);
+    EXPECT_EQ(fs::remove("/many").error(), Error::not_empty);
+}
+
+TEST_P(ClusterFiles, TheCaseOfANameCanBeChanged)
+{
+    ASSERT_TRUE(write("/Some Name", 0, "text"));
+    ASSERT_TRUE(fs::rename("/some name", "/SOME name"));
+    EXPECT_THAT(fs_model::list(volume->file_system->root()), testing::ElementsAre("SOME name"));
+    EXPECT_EQ(text("/some NAME"), "text");
+    sync_and_check();
+}
+
+TEST_P(ClusterFiles, OddNames)
+{
+    for (const char* name : {"a:b", "a*", "q?", "\"", "<", "a\\b", "|", "dot.", "space ", "\x01",
+                             "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x98"})
+        EXPECT_EQ(fs::create("/" + std::string(name), NodeType::file, 0).error(), Error::invalid)
+            << name;
+    EXPECT_EQ(fs::create("/" + std::string(256, 'n'), NodeType::file, 0).error(), Error::too_large);
+    for (const char* name : {".hidden", "..x", "a.b.c", "+,;=[]", "%$#@!(){}^~`'-_&", "CON", "a b",
+                             "~1", "verylongname.extension", "x.y.z~1"})
+        EXPECT_TRUE(fs::create("/" + std::string(name), NodeType::file, 0644)) << name;
+    EXPECT_TRUE(fs::create("/" + std::string(255, 'n'), NodeType::file, 0644));
+    EXPECT_EQ(fs::make_link("/link", "x").error(), Error::unsupported);
+    EXPECT_EQ(fs::add_name("/CON", "/CON2").error(), Error::unsupported);
+    sync_and_check();
+}
+
+TEST_P(ClusterFiles, CostNoMoreInTheMiddleOfALargeFile)
+{
+    // Two files in turns: both are in many pieces.
+    std::string piece(volume->file_system->bytes / 8 / 60, 'x');
+    for (int i = 0; i < 60; ++i) {
+        ASSERT_TRUE(write("/one", size_t(i) * piece.size(), piece));
+        ASSERT_TRUE(write("/two", size_t(i) * piece.size(), piece));
+    }
+    ASSERT_TRUE(fs::sync());
+    remount();
+    fs::Node& node = *fs::look_up("/one").value().node;
+    std::vector<std::byte> byte(1);
+    ASSERT_TRUE(node.read(node.size - 1, byte));
+    volume->cache->set_limit(0);
+    disk.blocks_read = 0;
+    size_t reads = 200;
+    for (size_t i = 0; i < reads; ++i) ASSERT_TRUE(node.read(i * 7919 * 31 % node.size, byte));
+    EXPECT_LE(disk.blocks_read * disk.block_bytes, reads * 2 * 4096) << "the table is not read";
+}
+
+TEST_P(ClusterFiles, WriteErrorsReachTheCaller)
+{
+    ASSERT_TRUE(write("/file", 0, std::string(20'000, 'a')));
+    ASSERT_TRUE(fs::sync());
+    disk.broken = true;
+    (void)write("/file", 10'000, std::string(50'000, 'b'));
+    (void)fs::create("/other", NodeType::directory, 0755);
+    EXPECT_EQ(fs::sync().error(), Error::device);
+    disk.broken = false;
+    sync_and_check();
+    EXPECT_EQ(text("/file").substr(0, 10'000), std::string(10'000, 'a'));
+}
+
+struct LargeDirectories : testing::Test {
+    // A sparse volume of this size by another tool.
+    static ImageDevice make(size_t mebibytes, const std::string& command)
+    {
+        std::string file = testing::TempDir() + "vesper-large-" + std::to_string(getpid());
+        std::string path = "PATH=$PATH:/usr/sbin:/sbin ";
+        std::string size = "truncate -s " + std::to_string(mebibytes) + "M " + file + " && ";
+        EXPECT_EQ(system((path + size + path + command + " " + file + " >/dev/null").c_str()), 0);
+        std::ifstream in(file, std::ios::binary);
+        std::vector<char> bytes(mebibytes << 20);
+        in.read(bytes.data(), std::streamsize(bytes.size()));
+        unlink(file.c_str());
+        return ImageDevice(std::move(bytes));
+    }
+    // Says how many there was room for.
+    static size_t fill(ImageDevice& disk, size_t most, const std::string& name)
+    {
+        fs::set_root(fs::mount(disk).value());
+        EXPECT_TRUE(fs::create("/many", NodeType::directory, 0755));
+        fs::Node& many = *fs::look_up("/many").value().node;
+        for (size_t i = 0; i < most; ++i) {
+            auto made = fs::create("/many/" + name + std::to_string(i), NodeType::file, 0644);
+            if (made.error() == Error::no_space) most = i;
+            EXPECT_TRUE(made || made.error() == Error::no_space) << error_text(made.error());
+        }
+        EXPECT_TRUE(fs::sync());
+        size_t before = disk.blocks_read;
+        for (size_t i = 0; i < most; i += most / 100)
+            EXPECT_TRUE(many.find(name + std::to_string(i)).value());
+        EXPECT_LT(disk.blocks_read - before, 100 * 2 * 64u) << "each with a look or two";
+        EXPECT_EQ(fs_model::list(many).size(), most);
+        return most;
+    }
+    FakeMachine machine;
+};
+
+TEST_F(LargeDirectories, HaveAHundredThousandEntriesOnExfat)
+{
+    FakeHeap::total = 64 << 20;
+    ImageDevice disk = make(64, "mkfs.exfat -c 4K");
+    EXPECT_EQ(fill(disk, 100'000, "file"), 100'000u);
+    auto checked = run_checker(disk.data, "fsck.exfat -n");
+    EXPECT_EQ(checked.status, 0) << checked.output;
+    EXPECT_NE(checked.output.find("files 100000"), std::string::npos) << checked.output;
+}
+
+TEST_F(LargeDirectories, AreFullAfterSixtyFiveThousandSlotsOnFat)
+{
+    FakeHeap::total = 64 << 20;
+    ImageDevice disk = make(40, "mkfs.fat -F 32 -s 1");
+    size_t count = fill(disk, 40'000, "a longer name ");
+    EXPECT_GT(count, 20'000u);
+    EXPECT_LT(count, 65'536u / 3);
+    auto checked = run_checker(disk.data, "fsck.fat -n");
+    EXPECT_EQ(checked.status, 0) << checked.output;
+}
+
+// ---- other people's tools
+
+struct FatFiles : Written<ImageDevice> {};
+INSTANTIATE_TEST_SUITE_P(On, FatFiles,
+                         testing::Values(images[3], images[4], images[6], images[7],
+                                         Image{"fat32", "fsck.fat -n"}),
+                         [](auto& info) { return info.param.file; });
+
+TEST_P(FatFiles, MtoolsReadsWhatWasWritten)
+{
+    ASSERT_TRUE(fs::create("/Folder with a name", NodeType::directory, 0755));
+    ASSERT_TRUE(write("/Folder with a name/ä long ☺ name.text", 0, "Hello, mtools\n"));
+    ASSERT_TRUE(write("/lower.txt", 3000, "x"));
+    for (int i = 1; i < 8; ++i)
+        ASSERT_TRUE(write("/many of them " + std::to_string(i), 0, std::to_string(i)));
+    ASSERT_TRUE(fs::sync());
+    auto mtools = [&](const std::string& command) {
+        return run_checker(disk.data, "MTOOLS_SKIP_CHECK=1 TZ=UTC " + command).output;
+    };
+    std::string names = mtools("mdir -/ -b :: -i");
+    for (const char* name :
+         {"::/Folder with a name/ä long ☺ name.text\n", "::/lower.txt\n", "::/many of them 7\n"})
+        EXPECT_NE(names.find(name), names.npos) << name << names;
+    std::string shorts = mtools("mdir :: -i");
+    EXPECT_NE(shorts.find("MANYOF~4"), shorts.npos) << shorts;
+    EXPECT_NE(shorts.find("lower    txt      3001"), shorts.npos) << shorts;
+}
+
+// ---- the power is cut
+
+// What may be said of a volume after the power was cut.
+constexpr const char* harmless[] = {
+    "Warning: Filesystem is FAT32 .*\n  but has only .*\n  This may lead.*\n",
+    "fsck.fat .*\n",
+    "exfatprogs version .*\n",
+    "/tmp/.*: clean. directories.*\n",
+    "Dirty bit is set.*\n",
+    " Automatically removing dirty bit.\n",
+    "There are differences between boot sector and its backup.\n",
+    "This is mostly harmless.*\n",
+    "  (37|65):01/00\n",
+    "  Not automatically fixing this.\n",
+    "FATs differ but appear to be intact.\n",
+    "  Using first FAT.\n",
+    "Reclaimed \\d+ unused clusters? .*\n",
+    "Free cluster summary wrong.*\n",
+    "  Auto-correcting.\n",
+    "Leaving filesystem unchanged.\n",
+    "\n?/tmp/.*: \\d+ files.*\n",
+    "/tmp/.*: corrupted. directories.*\n",
+    "/tmp/.*: files corrupted.*\n",
+    // a file's chain that ends behind its size
+    "ERROR: .*: more clusters are allocated. truncate to .*\n",
+    "/.*\n  File size is \\d+ bytes, cluster chain length is > \\d+ bytes.\n"
+    "  Truncating file to \\d+ bytes.\n",
+};
+// Of a rename, moreover: both names are there.
+constexpr const char* doubled[] = {
+    "ERROR: .*: cluster is already allocated for the other file. truncated to 0 bytes.*\n",
+    "/.*  and\n/.*\n  share clusters.\n  Truncating second to \\d+ bytes.*\n"
+    "(/.*\n  File size is \\d+ bytes, cluster chain length is \\d+ bytes.\n"
+    "  Truncating file to \\d+ bytes.\n)?",
+};
+
+struct ClusterCuts : Written<PowerCutDisk> {
+    struct State {
+        size_t moment, operation;
+        std::map<std::string, std::string> files;
+    };
+    struct Operation {
+        size_t moment;
+        std::string path, other;
+    };
+    void begin(const std::string& path, const std::string& other = "")
+    {
+        operations.push_back({disk.now(), path, other});
+    }
+    void sync()
+    {
+        ASSERT_TRUE(fs::sync());
+        states.push_back({disk.now(), operations.size(), files});
+    }
+    void put(const std::string& path, size_t offset, const std::string& data)
+    {
+        begin(path);
+        ASSERT_EQ(write(path, offset, data).value(), data.size());
+        std::string& file = files[path];
+        file.resize(std::max(file.size(), offset + data.size()));
+        file.replace(offset, data.size(), data);
+    }
+    void step(bool renames)
+    {
+        std::string path =
+            "/d" + std::to_string(random() % 3) + "/some file " + std::to_string(random() % 12);
+        bool known = files.contains(path);
+        switch (random() % 9) {
+        case 0:
+            if (!known) return;
+            begin(path);
+            ASSERT_TRUE(fs::remove(path));
+            files.erase(path);
+            return;
+        case 1: {
+            if (!known) return;
+            begin(path);
+            size_t size = random() % 20'000;
+            ASSERT_TRUE(fs::look_up(path).value().node->truncate(size));
+            files[path].resize(size);
+            return;
+        }
+        case 2: {
+            std::string other =
+                "/d" + std::to_string(random() % 3) + "/some file " + std::to_string(random() % 12);
+            if (!known || !renames || other == path) return;
+            begin(path, other);
+            ASSERT_TRUE(fs::rename(path, other));
+            files[other] = files[path];
+            files.erase(path);
+            return;
+        }
+        case 3: {
+            std::string folder =
+                "/d" + std::to_string(random() % 3) + "/f" + std::to_string(random() % 3);
+            if (!fs::create(folder, NodeType::directory, 0755)) (void)fs::remove(folder);
+            return;
+        }
+        default:
+            put(path, known ? random() % (files[path].size() + 1) : 0,
+                std::string(random() % 9'000, char('a' + random() % 26)));
+        }
+    }
+    void run(bool renames)
+    {
+        for (int i = 0; i < 3; ++i)
+            ASSERT_TRUE(fs::create("/d" + std::to_string(i), NodeType::directory, 0755));
+        sync();
+        for (int i = 0; i < 150 && !HasFailure(); ++i) {
+            step(renames);
+            if (random() % 12 == 0) sync();
+        }
+        sync();
+        check();
+    }
+    void compare(const PowerCutDisk::Cut& cut)
+    {
+        const State* state = nullptr;
+        for (auto& each : states)
+            if (each.moment <= cut.moment) state = &each;
+        if (!state) return;
+        std::map<std::string, std::vector<const Operation*>> touched;
+        for (size_t i = state->operation; i < operations.size(); ++i) {
+            const Operation& operation = operations[i];
+            if (operation.moment > cut.moment) break;
+            touched[operation.path].push_back(&operation);
+            touched[operation.other].push_back(&operation);
+        }
+        ImageDevice left(cut.image, GetParam().block_bytes);
+        left.name = Text<16>("left");
+        auto mounted = fs::mount(left);
+        ASSERT_TRUE(mounted);
+        auto has = [&](const std::string& path, const std::string& data) {
+            auto found = fs::look_up("left:" + path);
+            return found && fs_model::read_all(*found.value().node) == data;
+        };
+        for (auto& [path, data] : state->files) {
+            auto& by = touched[path];
+            EXPECT_TRUE(!by.empty() || has(path, data)) << path;
+            if (by.size() != 1 || by[0]->path != path || by[0]->other.empty()) continue;
+            auto& other = by[0]->other;  // it was renamed
+            if (touched[other].size() != 1) continue;
+            EXPECT_TRUE(has(path, data) || has(other, data)) << path << " to " << other;
+        }
+        ASSERT_TRUE(fs::unmount(*mounted.value()));
+    }
+    // What the checker says, but for lost space, and that the volume was in use.
+    std::string complaints(const PowerCutDisk::Cut& cut, bool renames)
+    {
+        auto checked = run_checker(cut.image, GetParam().checker);
+        std::string left = checked.output;
+        for (const char* allowed : harmless)
+            left = std::regex_replace(left, std::regex(allowed), "");
+        for (const char* allowed : doubled)
+            if (renames) left = std::regex_replace(left, std::regex(allowed), "");
+        return left.empty() ? "" : checked.output;
+    }
+    void cut_everywhere(bool renames, size_t usual)
+    {
+        run(renames);
+        disk.each_cut(cuts(usual), 1, [&](const PowerCutDisk::Cut& cut) {
+            ASSERT_EQ(complaints(cut, renames), "");
+            compare(cut);
+        });
+    }
+    std::mt19937 random{1};
+    std::vector<State> states;
+    std::vector<Operation> operations;
+    std::map<std::string, std::string> files;
+};
+
+constexpr Image images_to_cut[] = {
+    {"empty_exfat", "fsck.exfat -n"},
+    {"empty_exfat_4k_clusters", "fsck.exfat -n", 4096},
+    {"empty_fat12", "fsck.fat -n"},
+    {"empty_fat32", "fsck.fat -n"},
+    {"empty_fat12_4k_sectors", "fsck.fat -n", 4096},
+};
+INSTANTIATE_TEST_SUITE_P(On, ClusterCuts, testing::ValuesIn(images_to_cut),
+                         [](auto& info) { return info.param.file; });
+
+TEST_P(ClusterCuts, LoseOnlySpace) { cut_everywhere(false, 20); }
+TEST_P(ClusterCuts, LoseNothingThatIsRenamed) { cut_everywhere(true, 20); }
+
+}  // namespace
