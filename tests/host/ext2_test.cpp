@@ -454,7 +454,8 @@ TEST(Ext2, WhatCannotBeWrittenIsReadOnly)
         EXPECT_EQ(volume.node("/")->make_link("x", "y").error(), Error::read_only);
         EXPECT_EQ(volume.node("/")->add_name("x", *volume.node("odd")).error(), Error::read_only);
         EXPECT_EQ(volume.node("/")->remove("odd").error(), Error::read_only);
-        EXPECT_EQ(volume.node("/")->rename("odd", *volume.node("/"), "x").error(), Error::read_only);
+        EXPECT_EQ(volume.node("/")->rename("odd", *volume.node("/"), "x").error(),
+                  Error::read_only);
         EXPECT_TRUE(volume.mounted().sync());
         EXPECT_EQ(volume.disk.writes, 0u) << c.reason;
     }

@@ -26,8 +26,16 @@ void expect_sound(const std::vector<char>& image, const std::string& command = "
 }
 
 struct Disk {
-    explicit Disk(const std::string& image) : disk(ImageDevice::load(image)) { publish_as(disk, "wd0"); start(); }
-    explicit Disk(std::vector<char> image) : disk(std::move(image)) { publish_as(disk, "wd0"); start(); }
+    explicit Disk(const std::string& image) : disk(ImageDevice::load(image))
+    {
+        publish_as(disk, "wd0");
+        start();
+    }
+    explicit Disk(std::vector<char> image) : disk(std::move(image))
+    {
+        publish_as(disk, "wd0");
+        start();
+    }
     void start()
     {
         auto mounted = fs::mount(disk);
@@ -79,8 +87,8 @@ std::string pattern(size_t size, unsigned seed)
     return text;
 }
 
-const char* const writable[] = {"ext2-1k.img", "ext2-2k.img",  "ext2-4k.img",      "ext2-64k.img",
-                                "ext2-r0.img", "ext3.img",     "ext4.img",         "ext4-gdt.img",
+const char* const writable[] = {"ext2-1k.img",      "ext2-2k.img",  "ext2-4k.img", "ext2-64k.img",
+                                "ext2-r0.img",      "ext3.img",     "ext4.img",    "ext4-gdt.img",
                                 "ext4-sparse2.img", "ext4-meta.img"};
 
 std::string name_of(const testing::TestParamInfo<const char*>& info)
@@ -236,7 +244,8 @@ private:
             break;
         }
         case 5:
-            if (fs::make_link("/d1/link" + std::to_string(pick(5)), std::string(pick(200) + 1, 'l')))
+            if (fs::make_link("/d1/link" + std::to_string(pick(5)),
+                              std::string(pick(200) + 1, 'l')))
                 break;
             break;
         default: write(path);
@@ -271,8 +280,9 @@ void expect_lost_space_at_most(const std::string& output)
         }
         std::string what = line.substr(0, line.find("  ")) + before;
         bool harmless = false;
-        for (const char* known : {"should be <The NULL inode>", "differences", "count wrong", "nattached", "ref count", "i_blocks is",
-                                  "i_size is", "dtime", "nconnected", "Padding"})
+        for (const char* known :
+             {"should be <The NULL inode>", "differences", "count wrong", "nattached", "ref count",
+              "i_blocks is", "i_size is", "dtime", "nconnected", "Padding"})
             harmless |= (line + before).find(known) != std::string::npos;
         EXPECT_TRUE(harmless) << line << "\n" << output;
         before.clear();
@@ -327,13 +337,11 @@ TEST_P(Ext2PowerCut, LosesNothing)
     });
 }
 
-INSTANTIATE_TEST_SUITE_P(Images, Ext2PowerCut,
-                         testing::Values(CutCase{"cut-ext2.img", false, 0},
-                                         CutCase{"cut-ext2.img", false, 12},
-                                         CutCase{"cut-ext2-4k.img", false, 0},
-                                         CutCase{"cut-ext3.img", true, 0},
-                                         CutCase{"cut-ext3.img", true, 24},
-                                         CutCase{"cut-ext4.img", true, 0},
-                                         CutCase{"cut-ext4-4k.img", true, 24}));
+INSTANTIATE_TEST_SUITE_P(
+    Images, Ext2PowerCut,
+    testing::Values(CutCase{"cut-ext2.img", false, 0}, CutCase{"cut-ext2.img", false, 12},
+                    CutCase{"cut-ext2-4k.img", false, 0}, CutCase{"cut-ext3.img", true, 0},
+                    CutCase{"cut-ext3.img", true, 24}, CutCase{"cut-ext4.img", true, 0},
+                    CutCase{"cut-ext4-4k.img", true, 24}));
 
 }  // namespace

@@ -25,7 +25,7 @@ namespace fs_model {
 using fs::NodeType;
 
 struct Options {
-    std::string prefix = {};  // of each path, without its slash: "wd0p1:"; "": the root
+    std::string prefix = {};       // of each path, without its slash: "wd0p1:"; "": the root
     std::string link_prefix = {};  // what links begin with, where the prefix is a directory
     std::vector<std::string> names = {"a", "b", "c", "d"};
     bool symbolic_links = true, hard_links = true;

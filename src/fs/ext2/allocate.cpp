@@ -61,7 +61,8 @@ Result<void> Ext2::mark_blocks(Blocks blocks, bool used)
         set_full(group, 0, false);
     }
     descriptor.free_blocks_lo = static_cast<uint16_t>(free);
-    if (desc_size >= sizeof descriptor) descriptor.free_blocks_hi = static_cast<uint16_t>(free >> 16);
+    if (desc_size >= sizeof descriptor)
+        descriptor.free_blocks_hi = static_cast<uint16_t>(free >> 16);
     TRY(seal_bitmap(descriptor, false));
     return put_group(group, descriptor);
 }
@@ -91,7 +92,8 @@ Result<Blocks> Ext2::take(uint32_t group, GroupDescriptor& descriptor, uint32_t 
     }
     Blocks blocks = {first_block_of(group) + best, best_count};
     if (best_count == 0) return blocks;
-    if (!holds(blocks.start, blocks.count)) return damaged("group {} has block {} to give", group, best);
+    if (!holds(blocks.start, blocks.count))
+        return damaged("group {} has block {} to give", group, best);
     TRY(mark_blocks(blocks, true));
     last_allocated_ = blocks.start + blocks.count;
     return blocks;
@@ -170,7 +172,8 @@ Result<void> Ext2::remember_freed(Blocks blocks)
 {
     auto freed = reinterpret_cast<Blocks*>(freed_.data());
     size_t room = freed_.size() / sizeof(Blocks);
-    if (freed_count_ && freed[freed_count_ - 1].start + freed[freed_count_ - 1].count == blocks.start &&
+    if (freed_count_ &&
+        freed[freed_count_ - 1].start + freed[freed_count_ - 1].count == blocks.start &&
         group_of(freed[freed_count_ - 1].start) == group_of(blocks.start)) {
         freed[freed_count_ - 1].count += blocks.count;
         return {};
@@ -187,9 +190,11 @@ Result<void> Ext2::remember_freed(Blocks blocks)
 
 Result<void> Ext2::free(Blocks blocks)
 {
-    if (!holds(blocks.start, blocks.count)) return damaged("block {} of {} is freed", blocks.start, this->blocks);
+    if (!holds(blocks.start, blocks.count))
+        return damaged("block {} of {} is freed", blocks.start, this->blocks);
     cache.forget(offset_of(blocks.start), uint64_t{blocks.count} << block_shift);
-    if (scratch_block_ >= blocks.start && scratch_block_ < blocks.start + blocks.count) scratch_block_ = 0;
+    if (scratch_block_ >= blocks.start && scratch_block_ < blocks.start + blocks.count)
+        scratch_block_ = 0;
     while (blocks.count) {  // a group at a time
         uint32_t group = group_of(blocks.start);
         uint64_t end = first_block_of(group) + blocks_in(group);
@@ -224,7 +229,8 @@ Result<void> Ext2::apply_frees()
 static void set_free_inodes(const Ext2& of, GroupDescriptor& descriptor, uint32_t free)
 {
     descriptor.free_inodes_lo = static_cast<uint16_t>(free);
-    if (of.desc_size >= sizeof descriptor) descriptor.free_inodes_hi = static_cast<uint16_t>(free >> 16);
+    if (of.desc_size >= sizeof descriptor)
+        descriptor.free_inodes_hi = static_cast<uint16_t>(free >> 16);
 }
 
 static void add_directories(const Ext2& of, GroupDescriptor& descriptor, int change)
@@ -232,7 +238,8 @@ static void add_directories(const Ext2& of, GroupDescriptor& descriptor, int cha
     uint32_t directories = uint32_t{descriptor.used_dirs_hi} << 16 | descriptor.used_dirs_lo;
     directories += static_cast<uint32_t>(change);
     descriptor.used_dirs_lo = static_cast<uint16_t>(directories);
-    if (of.desc_size >= sizeof descriptor) descriptor.used_dirs_hi = static_cast<uint16_t>(directories >> 16);
+    if (of.desc_size >= sizeof descriptor)
+        descriptor.used_dirs_hi = static_cast<uint16_t>(directories >> 16);
 }
 
 // In the group of `near`, an inode; a directory only where there is room for what will be in it.
@@ -261,7 +268,8 @@ Result<uint32_t> Ext2::allocate_inode(uint32_t near, bool directory)
             }
             TRY(change_bits(descriptor.inode_bitmap(), bit, 1, true));
             inode_bitmap_.set(bit);
-            set_free_inodes(*this, descriptor, descriptor.free_inodes() - (descriptor.free_inodes() > 0));
+            set_free_inodes(*this, descriptor,
+                            descriptor.free_inodes() - (descriptor.free_inodes() > 0));
             super.free_inodes_count -= super.free_inodes_count > 0;
             if (directory) add_directories(*this, descriptor, 1);
             uint32_t unused = std::min(descriptor.itable_unused(), inodes_per_group - bit - 1);

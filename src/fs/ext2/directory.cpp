@@ -229,7 +229,8 @@ void Ext2Node::format_block(std::span<std::byte> bytes) const
 // A new entry behind those of a formatted block, of which `used` bytes are used. False: no room.
 bool Ext2Node::pack(std::span<std::byte> bytes, size_t& used, const Record& record) const
 {
-    size_t need = DirEntry::bytes_for(record.name.size()), left = sector_bytes - used % sector_bytes;
+    size_t need = DirEntry::bytes_for(record.name.size()),
+           left = sector_bytes - used % sector_bytes;
     if (need > left) used += left;
     size_t end = std::min(used / sector_bytes * sector_bytes + sector_bytes, room_in_block());
     if (used + need > end) return false;

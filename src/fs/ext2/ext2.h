@@ -462,7 +462,7 @@ public:
     void seal(Superblock& changed) const;
     Journal* journal = nullptr;
     bool trusts_indexes() const { return !is_unclean_; }
-    uint32_t changes = 0;  // of directories, counted
+    uint32_t changes = 0;                 // of directories, counted
     uint64_t last_entry = 0, holder = 0;  // where on the device the last one was put, or pointer
     Listing listing;
     struct {
@@ -511,7 +511,7 @@ private:
     Ext2Node* orphans_ = nullptr;
     uint64_t last_allocated_ = 0;
     uint64_t counts_written_ = 0;
-    uint32_t super_sum_ = 0;  // of the superblock's first sector
+    uint32_t super_sum_ = 0;   // of the superblock's first sector
     bool in_use_ = false;      // something has been changed since the last sync()
     bool is_unclean_ = false;  // and was so when it was mounted
     bool is_syncing_ = false;
@@ -836,8 +836,8 @@ private:
 
     Ext2& fs_;
     Ext2Node& node_;
-    Buffer super_;  // its superblock, as it is on the medium
-    Buffer log_;    // blocks on their way
+    Buffer super_;                   // its superblock, as it is on the medium
+    Buffer log_;                     // blocks on their way
     Superblock on_medium_ = {};      // the volume's
     uint32_t first_ = 0, end_ = 0;   // of the blocks of the log
     uint32_t start_ = 0, next_ = 0;  // 0: empty; where the next transaction goes

@@ -214,7 +214,8 @@ static bool follows(const Extent& first, const Extent& second)
 
 static Extent joined(const Extent& first, const Extent& second)
 {
-    return Extent::of(first.block, first.start(), first.length() + second.length(), first.unwritten());
+    return Extent::of(first.block, first.start(), first.length() + second.length(),
+                      first.unwritten());
 }
 
 // Makes a neighbour longer, if that is all that is needed.
@@ -252,12 +253,13 @@ Result<void> Ext2Node::insert_extent(const Extent& extent)
     return damaged("there is no room for an extent at {}", extent.block);
 }
 
-// The lowest node above the leaf that has room gets an entry more; without one the tree gets deeper.
-// `extent` is what needs it, if it is about to be inserted.
+// The lowest node above the leaf that has room gets an entry more; without one the tree gets
+// deeper. `extent` is what needs it, if it is about to be inserted.
 Result<void> Ext2Node::make_extent_room(ExtentPath& path, uint64_t goal, const Extent* extent)
 {
     unsigned level = path.depth;
-    while (level > 0 && path.nodes[level - 1].header.entries >= path.nodes[level - 1].header.max) --level;
+    while (level > 0 && path.nodes[level - 1].header.entries >= path.nodes[level - 1].header.max)
+        --level;
     if (level == 0) return deepen_extents(goal);
     return split_extents(path, level, goal, extent);
 }
@@ -272,13 +274,17 @@ Result<void> Ext2Node::deepen_extents(uint64_t goal)
     ExtentNode node = {TRY(new_extent_block(goal)), header};
     node.header.max = most_entries(fs_.block_bytes());
     TRY(put_header(node));
-    TRY(put_in_node(node.block, sizeof header, std::span(block_).subspan(sizeof header, header.entries * sizeof(Extent))));
+    TRY(put_in_node(node.block, sizeof header,
+                    std::span(block_).subspan(sizeof header, header.entries * sizeof(Extent))));
     TRY(seal_extents(node.block));
     TRY(before_naming({node.block, 1}, {}, inode_at_));
     header.entries = 1;
     ++header.depth;
     TRY(put_header({0, header}));
-    return put_entry({0, header}, 0, std::bit_cast<Extent>(ExtentIndex{first.block, static_cast<uint32_t>(node.block), static_cast<uint16_t>(node.block >> 32), 0}));
+    return put_entry(
+        {0, header}, 0,
+        std::bit_cast<Extent>(ExtentIndex{first.block, static_cast<uint32_t>(node.block),
+                                          static_cast<uint16_t>(node.block >> 32), 0}));
 }
 
 Result<uint64_t> Ext2Node::new_extent_block(uint64_t goal)
@@ -307,11 +313,15 @@ Result<void> Ext2Node::split_extents(ExtentPath& path, unsigned level, uint64_t 
     for (int i = 0; i < moved; ++i) {
         auto entry = TRY(entry_of(old, from + i));
         if (i == 0) key = entry.block;
-        TRY(put_in_node(made.block, static_cast<size_t>(i + 1) * sizeof entry, std::as_bytes(std::span(&entry, 1))));
+        TRY(put_in_node(made.block, static_cast<size_t>(i + 1) * sizeof entry,
+                        std::as_bytes(std::span(&entry, 1))));
     }
     TRY(seal_extents(made.block));
     TRY(before_naming({made.block, 1}, {}, parent.block ? fs_.offset_of(parent.block) : inode_at_));
-    TRY(insert_entry(parent, parent.at + 1, std::bit_cast<Extent>(ExtentIndex{key, static_cast<uint32_t>(made.block), static_cast<uint16_t>(made.block >> 32), 0})));
+    TRY(insert_entry(
+        parent, parent.at + 1,
+        std::bit_cast<Extent>(ExtentIndex{key, static_cast<uint32_t>(made.block),
+                                          static_cast<uint16_t>(made.block >> 32), 0})));
     if (moved == 0) return {};
     old.header.entries = static_cast<uint16_t>(from);
     TRY(put_header(old));
@@ -400,7 +410,8 @@ Result<uint64_t> Ext2Node::cut_extents(uint64_t from, Budget& budget)
         auto keep = static_cast<uint32_t>(from > last.block ? from - last.block : 0);
         TRY(free_blocks(last.start() + keep, last.length() - keep, budget));
         if (keep) {
-            TRY(put_entry(leaf, leaf.at, Extent::of(last.block, last.start(), keep, last.unwritten())));
+            TRY(put_entry(leaf, leaf.at,
+                          Extent::of(last.block, last.start(), keep, last.unwritten())));
             return from;
         }
         TRY(remove_last(path, budget));

@@ -15,7 +15,8 @@ uint32_t crc32c(uint32_t seed, Content bytes)
             table[i] = value;
         }
     }
-    for (std::byte byte : bytes) seed = seed >> 8 ^ table[(seed ^ static_cast<uint32_t>(byte)) & 255];
+    for (std::byte byte : bytes)
+        seed = seed >> 8 ^ table[(seed ^ static_cast<uint32_t>(byte)) & 255];
     return seed;
 }
 
@@ -76,9 +77,9 @@ static uint16_t descriptor_sum(const Ext2& of, uint32_t number, const GroupDescr
 {
     GroupDescriptor copy = descriptor;
     copy.checksum = 0;
-    auto bytes = std::as_bytes(std::span(&copy, 1)).first(std::min<size_t>(of.desc_size, sizeof copy));
-    if (of.has_checksums())
-        return static_cast<uint16_t>(crc32c(crc32c_of(of.seed, number), bytes));
+    auto bytes =
+        std::as_bytes(std::span(&copy, 1)).first(std::min<size_t>(of.desc_size, sizeof copy));
+    if (of.has_checksums()) return static_cast<uint16_t>(crc32c(crc32c_of(of.seed, number), bytes));
     uint16_t sum = crc16(crc16(0xffff, of.super.uuid), std::as_bytes(std::span(&number, 1)));
     constexpr size_t at = offsetof(GroupDescriptor, checksum);
     sum = crc16(sum, bytes.first(at));
@@ -102,8 +103,9 @@ Result<GroupDescriptor> Ext2::group(uint32_t number)
 Result<void> Ext2::put_group(uint32_t number, GroupDescriptor& descriptor)
 {
     if (has_group_checksums()) descriptor.checksum = descriptor_sum(*this, number, descriptor);
-    return cache.write(descriptor_offset(number), std::as_bytes(std::span(&descriptor, 1))
-                                                      .first(std::min<size_t>(desc_size, 64)));
+    return cache.write(
+        descriptor_offset(number),
+        std::as_bytes(std::span(&descriptor, 1)).first(std::min<size_t>(desc_size, 64)));
 }
 
 // ---- Bitmaps
@@ -114,7 +116,8 @@ uint32_t Bitmap::next(uint32_t from, bool value) const
     while (from < bits) {
         uint32_t word = le32(data.data() + from / 32 * 4) ^ skipped;
         word &= ~0u << from % 32;
-        if (word) return std::min(bits, from / 32 * 32 + static_cast<uint32_t>(std::countr_zero(word)));
+        if (word)
+            return std::min(bits, from / 32 * 32 + static_cast<uint32_t>(std::countr_zero(word)));
         from = from / 32 * 32 + 32;
     }
     return bits;
@@ -145,7 +148,8 @@ void Ext2::make_block_bitmap(uint32_t group, const GroupDescriptor& descriptor)
         if (in_first == 0 || in_first == 1 || in_first == per_block - 1)
             use(first + has_superblock(group), 1);
     } else if (has_superblock(group)) {
-        uint32_t tables = incompat & meta_bg ? first_meta_bg : (groups() + per_block - 1) / per_block;
+        uint32_t tables =
+            incompat & meta_bg ? first_meta_bg : (groups() + per_block - 1) / per_block;
         use(first + 1, tables + uint64_t{super.reserved_gdt_blocks});
     }
     use(descriptor.block_bitmap(), 1);
@@ -163,7 +167,8 @@ Result<void> Ext2::load_block_bitmap(uint32_t group, GroupDescriptor& descriptor
     bitmap.group = Bitmap::none;
     bitmap.bits = blocks_in(group);
     bitmap.block = descriptor.block_bitmap();
-    if (!holds(bitmap.block)) return damaged("the bitmap of group {} is in block {}", group, bitmap.block);
+    if (!holds(bitmap.block))
+        return damaged("the bitmap of group {} is in block {}", group, bitmap.block);
     if (descriptor.flags & GroupDescriptor::block_uninit && has_group_checksums()) {
         make_block_bitmap(group, descriptor);
         TRY(cache.write(offset_of(bitmap.block), bitmap.data.span()));
@@ -177,8 +182,8 @@ Result<void> Ext2::load_block_bitmap(uint32_t group, GroupDescriptor& descriptor
     std::byte bit = std::byte{1} << group % 4 * 2;
     if (has_checksums() && (trusted & bit) == std::byte{0}) {
         uint32_t sum = bitmap_sum(*this, bitmap, blocks_per_group);
-        uint32_t expected = uint32_t{descriptor.block_bitmap_csum_hi} << 16 |
-                            descriptor.block_bitmap_csum_lo;
+        uint32_t expected =
+            uint32_t{descriptor.block_bitmap_csum_hi} << 16 | descriptor.block_bitmap_csum_lo;
         if (desc_size < sizeof descriptor) sum &= 0xffff;
         if (sum != expected)
             return damaged("the bitmap of blocks of group {} does not match its checksum", group);
@@ -196,7 +201,8 @@ Result<void> Ext2::load_inode_bitmap(uint32_t group, GroupDescriptor& descriptor
     bitmap.group = Bitmap::none;
     bitmap.bits = std::min(inodes_per_group, inodes - group * inodes_per_group);
     bitmap.block = descriptor.inode_bitmap();
-    if (!holds(bitmap.block)) return damaged("the inodes' bitmap of group {} is in block {}", group, bitmap.block);
+    if (!holds(bitmap.block))
+        return damaged("the inodes' bitmap of group {} is in block {}", group, bitmap.block);
     if (descriptor.flags & GroupDescriptor::inode_uninit && has_group_checksums()) {
         memset(bitmap.data.data(), 0, bitmap.data.size());
         for (uint32_t bit = inodes_per_group; bit < block_bytes() * 8; ++bit) bitmap.set(bit);
@@ -211,8 +217,8 @@ Result<void> Ext2::load_inode_bitmap(uint32_t group, GroupDescriptor& descriptor
     std::byte bit = std::byte{2} << group % 4 * 2;
     if (has_checksums() && (trusted & bit) == std::byte{0}) {
         uint32_t sum = bitmap_sum(*this, bitmap, inodes_per_group);
-        uint32_t expected = uint32_t{descriptor.inode_bitmap_csum_hi} << 16 |
-                            descriptor.inode_bitmap_csum_lo;
+        uint32_t expected =
+            uint32_t{descriptor.inode_bitmap_csum_hi} << 16 | descriptor.inode_bitmap_csum_lo;
         if (desc_size < sizeof descriptor) sum &= 0xffff;
         if (sum != expected)
             return damaged("the bitmap of inodes of group {} does not match its checksum", group);

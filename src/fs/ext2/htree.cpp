@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ext2: indexes of directories: "Hash Tree Directories". Names are in leaves, which are blocks as in
-// a directory without one; the index says which leaf has the names of which hashes.
+// ext2: indexes of directories: "Hash Tree Directories". Names are in leaves, which are blocks as
+// in a directory without one; the index says which leaf has the names of which hashes.
 //
 // Error::unsupported from here means that there is no index that makes sense: the directory is then
 // searched as a list.
@@ -176,7 +176,8 @@ Result<void> Ext2Node::index_node(IndexNode& node, uint32_t hash)
     Piece piece = TRY(piece_at(fs_.offset_of(node.block)));
     node.physical = piece.physical;
     node.entries_at = index_entries_at(piece.bytes);
-    if (node.entries_at != (node.block ? node_entries_at : root_entries_at)) return Error::unsupported;
+    if (node.entries_at != (node.block ? node_entries_at : root_entries_at))
+        return Error::unsupported;
     node.limit = le16(&piece.bytes[node.entries_at]);
     node.count = le16(&piece.bytes[node.entries_at + 2]);
     if (node.limit != index_limit(node.entries_at) || node.count == 0 || node.count > node.limit)
@@ -197,7 +198,8 @@ Result<void> Ext2Node::index_path(uint32_t hash, IndexPath& path)
 {
     path.nodes[0].block = 0;
     TRY(index_node(path.nodes[0], hash));
-    uint8_t levels = TRY(fs_.cache.read_as<uint8_t>(fs_.offset_of(path.nodes[0].physical) + root_info_at + 6));
+    uint8_t levels =
+        TRY(fs_.cache.read_as<uint8_t>(fs_.offset_of(path.nodes[0].physical) + root_info_at + 6));
     if (levels >= most_index_levels()) return Error::unsupported;
     for (path.depth = 0; path.depth < levels; ++path.depth) {
         auto entry = TRY(index_entry(path.last(), path.last().at));
@@ -216,7 +218,8 @@ Result<uint8_t> Ext2Node::index_version()
     Piece piece = TRY(piece_at(0));
     auto version = static_cast<uint8_t>(piece.bytes[root_info_at + 4]);
     if (index_entries_at(piece.bytes) != root_entries_at || version > last_version ||
-        piece.bytes[root_info_at + 5] != std::byte{8} || piece.bytes[root_info_at + 7] != std::byte{0})
+        piece.bytes[root_info_at + 5] != std::byte{8} ||
+        piece.bytes[root_info_at + 7] != std::byte{0})
         return Error::unsupported;
     return version;
 }
@@ -240,7 +243,8 @@ Result<bool> Ext2Node::next_leaf(IndexPath& path, uint32_t& hash)
     ++path.nodes[level].at;
     hash = TRY(index_entry(path.nodes[level], path.nodes[level].at)).hash;
     for (; level < path.depth; ++level) {
-        path.nodes[level + 1].block = TRY(index_entry(path.nodes[level], path.nodes[level].at)).block;
+        path.nodes[level + 1].block =
+            TRY(index_entry(path.nodes[level], path.nodes[level].at)).block;
         if (fs_.offset_of(path.nodes[level + 1].block) >= size) return Error::unsupported;
         TRY(index_node(path.nodes[level + 1], 0));
         path.nodes[level + 1].at = 0;
@@ -367,7 +371,8 @@ Result<void> Ext2Node::split_leaf(IndexPath& path)
     uint8_t version = TRY(index_version());
     Buffer content = TRY(Buffer::of(fs_.block_bytes()));
     Buffer memory = TRY(Buffer::of(fs_.block_bytes() / DirEntry::min_rec_len * sizeof(LeafEntry)));
-    std::span entries(reinterpret_cast<LeafEntry*>(memory.data()), memory.size() / sizeof(LeafEntry));
+    std::span entries(reinterpret_cast<LeafEntry*>(memory.data()),
+                      memory.size() / sizeof(LeafEntry));
     Piece piece = TRY(piece_at(fs_.offset_of(leaf)));
     size_t count = TRY(sort_leaf(piece, version, entries));
     if (count < 2) return Error::no_space;
@@ -378,7 +383,8 @@ Result<void> Ext2Node::split_leaf(IndexPath& path)
         Record record = TRY(record_at(piece, piece.start + entry.at));
         if (!pack(content.span(), used, record)) return Error::no_space;
     }
-    bool is_continued = reinterpret_cast<LeafEntry*>(memory.data())[half - 1].hash == entries[0].hash;
+    bool is_continued =
+        reinterpret_cast<LeafEntry*>(memory.data())[half - 1].hash == entries[0].hash;
     uint64_t block = TRY(append_block(content.span()));
     TRY(insert_index(path.last(), entries[0].hash | is_continued, block));
     piece = TRY(piece_at(fs_.offset_of(leaf)));
@@ -440,7 +446,8 @@ Result<void> Ext2Node::make_index()
     memset(bytes.data(), 0, 512);
     uint8_t kind = file_type();
     size_t behind = bytes.size() - 12;
-    const DirEntry self = {number(), 12, 1, kind}, up = {parent, static_cast<uint16_t>(behind), 2, kind};
+    const DirEntry self = {number(), 12, 1, kind},
+                   up = {parent, static_cast<uint16_t>(behind), 2, kind};
     memcpy(&bytes[0], &self, sizeof self);
     memcpy(&bytes[8], ".", 1);
     memcpy(&bytes[12], &up, sizeof up);
@@ -466,7 +473,8 @@ Result<void> Ext2Node::drop_index()
 
 bool Ext2Node::is_listed_by_hash() const
 {
-    return is_indexed() || (can_be_indexed() && size == fs_.block_bytes() && !(flags_ & inline_data_fl));
+    return is_indexed() ||
+           (can_be_indexed() && size == fs_.block_bytes() && !(flags_ & inline_data_fl));
 }
 
 // Where a name is in that order; never 0.
@@ -548,8 +556,9 @@ Result<bool> Ext2Node::next_hashed(uint64_t& position, DirectoryEntry& entry)
             TRY(std::move(listed));
         }
         Listed* end = listing.entries() + listing.count;
-        Listed* found = std::upper_bound(listing.entries(), end, position,
-                                         [](uint64_t at, const Listed& e) { return at < e.position; });
+        Listed* found =
+            std::upper_bound(listing.entries(), end, position,
+                             [](uint64_t at, const Listed& e) { return at < e.position; });
         if (found != end) {
             Piece piece = TRY(piece_at(fs_.offset_of(found->block)));
             TRY(fill_entry(TRY(record_at(piece, piece.start + found->at)), entry));

@@ -131,8 +131,8 @@ static Result<uint32_t> inode_sum(Ext2& of, uint64_t offset, uint32_t seed)
         auto piece = std::span(some).first(std::min(of.inode_size - at, sizeof some));
         TRY(of.cache.read(offset + at, piece));
         if (at == 0) {
-            bool has_high = of.inode_size > Inode::short_size &&
-                            le16(some + Inode::short_size) >= 4;
+            bool has_high =
+                of.inode_size > Inode::short_size && le16(some + Inode::short_size) >= 4;
             memset(some + offsetof(Inode, checksum_lo), 0, 2);
             if (has_high) memset(some + offsetof(Inode, checksum_hi), 0, 2);
         }
@@ -288,7 +288,8 @@ Result<void> Ext2Node::write_new()
 {
     Inode inode = {};
     // The number of what had this inode before, plus one: so that handles of NFS are not the same.
-    inode.generation = TRY(fs_.cache.read_as<uint32_t>(inode_at_ + offsetof(Inode, generation))) + 1;
+    inode.generation =
+        TRY(fs_.cache.read_as<uint32_t>(inode_at_ + offsetof(Inode, generation))) + 1;
     inode.atime = static_cast<uint32_t>(modified_s);
     if (fs_.inode_size > Inode::short_size) {
         uint16_t room = static_cast<uint16_t>(fs_.inode_size - Inode::short_size);
@@ -296,11 +297,9 @@ Result<void> Ext2Node::write_new()
         put_time(modified_s, inode.atime, &inode.atime_extra);
         put_time(modified_s, inode.crtime, &inode.crtime_extra);
     }
-    if (fs_.has_checksums())
-        seed_ = crc32c_of(crc32c_of(fs_.seed, number()), inode.generation);
+    if (fs_.has_checksums()) seed_ = crc32c_of(crc32c_of(fs_.seed, number()), inode.generation);
     TRY(fs_.zero(inode_at_, fs_.inode_size, BlockCache::Kind::metadata));
-    TRY(fs_.cache.write(inode_at_,
-                        std::as_bytes(std::span(&inode, 1)).first(known_bytes(fs_))));
+    TRY(fs_.cache.write(inode_at_, std::as_bytes(std::span(&inode, 1)).first(known_bytes(fs_))));
     return write_inode();
 }
 
@@ -362,7 +361,8 @@ void Ext2Node::release()
         fs_.free_later(*this);
         return;
     }
-    if (!destroy()) hal::log("{}: {}: inode {} stays in the list of orphans", fs_.name(), fs_.type, id);
+    if (!destroy())
+        hal::log("{}: {}: inode {} stays in the list of orphans", fs_.name(), fs_.type, id);
 }
 
 // What it had is freed, and so is the inode: nothing on the medium names it.

@@ -93,7 +93,10 @@ struct Journal::Revoked {
 // ---- its blocks
 
 static uint32_t field(const Buffer& super, size_t at) { return be32(super.data() + at); }
-static void set_field(Buffer& super, size_t at, uint32_t value) { store_be32(super.data() + at, value); }
+static void set_field(Buffer& super, size_t at, uint32_t value)
+{
+    store_be32(super.data() + at, value);
+}
 
 // A run of the log on the device. It never reaches beyond the log's end.
 Result<Blocks> Journal::run_at(uint32_t block)
@@ -178,7 +181,8 @@ const char* Journal::open()
         (incompat_ & csum_v2 && incompat_ & csum_v3))
         return "its journal has features that this kernel does not know";
     seed_ = crc32c(~0u, super_.span().subspan(f_uuid, uuid_bytes));
-    if (!sum_is_right(super_.span().first(super_bytes), f_checksum)) return "its journal is damaged";
+    if (!sum_is_right(super_.span().first(super_bytes), f_checksum))
+        return "its journal is damaged";
     first_ = field(super_, f_first);
     end_ = field(super_, f_blocks);
     sequence_ = field(super_, f_sequence);
@@ -400,8 +404,8 @@ Result<uint64_t> Journal::write_part(BlockCache& cache, uint64_t block, uint32_t
         uint64_t next = next_changed(cache, block + 1);
         size_t behind_this = to + tag_bytes() + (is_first ? uuid_bytes : 0);
         ++count;
-        bool is_last = next == no_block || behind_this + tag_bytes() > end ||
-                       (count + 2) * size > log_.size();
+        bool is_last =
+            next == no_block || behind_this + tag_bytes() > end || (count + 2) * size > log_.size();
         if (is_last) flags |= last_tag;
         put_tag(&head[to], block, flags, has_sums() ? data_sum(sequence_, data) : 0);
         if (is_first) memcpy(&head[to + tag_bytes()], super_.data() + f_uuid, uuid_bytes);

@@ -105,8 +105,7 @@ void Ext2Node::count_blocks(int64_t blocks)
 }
 
 // What the medium has to have before it has what names these blocks, at `holder`.
-Result<void> Ext2Node::before_naming(const Blocks& blocks, Content content,
-                                     uint64_t holder)
+Result<void> Ext2Node::before_naming(const Blocks& blocks, Content content, uint64_t holder)
 {
     uint64_t bitmap = fs_.bitmap_offset_of(blocks.start);
     fs_.holder = holder;
@@ -134,8 +133,7 @@ Result<uint32_t> Ext2Node::new_pointers(uint64_t goal, uint64_t holder)
     return static_cast<uint32_t>(made.start);
 }
 
-Result<void> Ext2Node::fill_classic(uint64_t block, uint32_t wanted, uint64_t goal,
-                                    Content content)
+Result<void> Ext2Node::fill_classic(uint64_t block, uint32_t wanted, uint64_t goal, Content content)
 {
     if (block < direct_blocks) {
         wanted = std::min(wanted, static_cast<uint32_t>(direct_blocks - block));
@@ -240,8 +238,8 @@ Result<uint64_t> Ext2Node::cut(uint64_t from, Budget& budget)
     return from;
 }
 
-// What is below a pointer, from the end; the pointer becomes 0 if nothing is left. False: the budget
-// did not last, and nothing is left from block `reached` on. It calls itself twice.
+// What is below a pointer, from the end; the pointer becomes 0 if nothing is left. False: the
+// budget did not last, and nothing is left from block `reached` on. It calls itself twice.
 Result<bool> Ext2Node::cut_tree(uint32_t& pointer, unsigned level, uint64_t base, uint64_t from,
                                 Budget& budget, uint64_t& reached)
 {

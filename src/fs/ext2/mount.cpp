@@ -41,8 +41,8 @@ static Result<void> check_features(std::string_view device, const Superblock& su
             return hal::fail(Error::unsupported, "{}: ext2: checksums of type {}", device,
                              super.checksum_type);
         if (super.checksum != superblock_sum(super))
-            return hal::fail(Error::corrupt,
-                             "{}: ext2: the superblock does not match its checksum", device);
+            return hal::fail(Error::corrupt, "{}: ext2: the superblock does not match its checksum",
+                             device);
     }
     return {};
 }
@@ -99,8 +99,9 @@ static Result<Geometry> read_geometry(BlockCache& volume, const Superblock& supe
         return hal::fail(Error::corrupt,
                          "{}: ext2: {} blocks of {} bytes, but the device has {} bytes", device,
                          geometry.blocks, geometry.block_bytes(), volume.bytes());
-    uint64_t groups = (geometry.blocks - geometry.first_data_block + geometry.blocks_per_group - 1) /
-                      geometry.blocks_per_group;
+    uint64_t groups =
+        (geometry.blocks - geometry.first_data_block + geometry.blocks_per_group - 1) /
+        geometry.blocks_per_group;
     if (geometry.inodes < Inode::root || groups > UINT32_MAX ||
         geometry.inodes > groups * geometry.inodes_per_group)
         return bad_superblock(device, "inodes_count", geometry.inodes);
@@ -152,15 +153,18 @@ void Ext2::set_read_only(const char* why)
 
 static const char* open_journal(Ext2& fs)
 {
-    if (fs.super.journal_dev || fs.super.journal_inum == 0) return "its journal is on another device";
+    if (fs.super.journal_dev || fs.super.journal_inum == 0)
+        return "its journal is on another device";
     auto node = fs.node(fs.super.journal_inum);
     if (!node || node.value()->type != NodeType::file) return "its journal is damaged";
     auto made = make<Journal>(fs, *node.value());
     if (!made) return "there is no memory for its journal";
     fs.journal = made.value();
     const char* why = fs.journal->open();
-    if (!why && fs.incompat & recover && !fs.journal->replay()) why = "its journal cannot be replayed";
-    else if (!why && fs.journal->is_dirty() && !(fs.incompat & recover)) why = "its journal is full, but says that it is not";
+    if (!why && fs.incompat & recover && !fs.journal->replay())
+        why = "its journal cannot be replayed";
+    else if (!why && fs.journal->is_dirty() && !(fs.incompat & recover))
+        why = "its journal is full, but says that it is not";
     if (!why) return nullptr;
     delete std::exchange(fs.journal, nullptr);
     return why;
@@ -226,8 +230,9 @@ Result<void> Ext2::start_writing()
     return {};
 }
 
-// All that changes is in the first sector, but the checksum is in the second: so that the two cannot
-// come to the medium one without the other, a field that nobody uses keeps the checksum as it was.
+// All that changes is in the first sector, but the checksum is in the second: so that the two
+// cannot come to the medium one without the other, a field that nobody uses keeps the checksum as
+// it was.
 void Ext2::seal(Superblock& changed) const
 {
     if (!has_checksums()) return;
@@ -353,7 +358,8 @@ Result<void> Ext2::clean_orphans()
     uint32_t number = std::exchange(super.last_orphan, 0);
     uint32_t count = 0;
     for (; number; ++count) {
-        if (count > inodes || number < super.first_ino) return damaged("inode {} is no orphan", number);
+        if (count > inodes || number < super.first_ino)
+            return damaged("inode {} is no orphan", number);
         uint64_t offset = TRY(inode_offset(number));
         auto following = TRY(cache.read_as<uint32_t>(offset + offsetof(Inode, dtime)));
         Ext2Node& orphan = *TRY(node(number));
