@@ -272,3 +272,11 @@ def test_a_payload_that_never_ends(victim):
     assert re.search(r"EIP=c0430001", machine.qmp("human-monitor-command",
                                                   **{"command-line": "info registers"}))
     assert not machine.expect(PROMPT, 0.1)
+
+
+def test_a_hook_that_faults_is_not_called_again(victim):
+    """Also not while what the payload had claimed is given back."""
+    bad = victim(PAYLOADS / "bad_hook.c")
+    bad.says("hook 0, 4 devices claimed", "invalid opcode", "the payload has been ended")
+    assert bad.machine.text().count("invalid opcode") == 1
+    assert "pckbd0 at" in bad.machine.ask("devices")
