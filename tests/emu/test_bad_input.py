@@ -228,12 +228,12 @@ def test_a_disk_that_does_not_answer(victim):
                        "-device", "ide-hd,drive=slow,bus=ide.0,unit=0"]
 
     victim(None, "--label", "none", harm=harm).says(
-        r"wd0: read of block \d+: ", "wd0: does not answer, and is left alone", "no root: ")
+        "wd0: read of block 0: ", "wd0: does not answer, and is left alone", "no root: ")
 
 
 def test_a_disk_without_its_first_sector_still_boots(victim):
     victim(RETURN, "--label", "none", harm=unreadable(0)).says(
-        r"wd0: read of block \d+: ", "returned 42")
+        "wd0: read of block 0: ", "returned 42")
 
 
 @pytest.mark.parametrize("fs", ["ffs2", "ext4", "fat32"])
