@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME",
 # "format NAME", in probe order, "block NAME" and "api NAME". Sets config_sources, config_calls,
-# config_blocks and config_tools, and writes config.cpp: the tables of what is linked. A file system is a file or
-# a folder of src/fs.
+# config_blocks and config_tools, and writes config.cpp: the tables of what is linked. A file
+# system is a file or a folder of src/fs.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")

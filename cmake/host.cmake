@@ -21,7 +21,7 @@ if(VESPER_BUILD STREQUAL host)
   add_library(test_objects OBJECT ${tests})
   target_compile_options(test_objects PRIVATE ${sanitize} -O0)
   target_precompile_headers(test_objects PRIVATE <gmock/gmock.h> <functional> <map> <random> <set>
-    fakes/machine.h images.h)
+    ${CMAKE_SOURCE_DIR}/tests/host/fakes/machine.h ${CMAKE_SOURCE_DIR}/tests/host/images.h)
   target_link_libraries(test_objects PRIVATE GTest::gmock)
   add_executable(host_tests ${sources} ${CMAKE_BINARY_DIR}/config.cpp
     $<TARGET_OBJECTS:test_objects>)
