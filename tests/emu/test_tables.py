@@ -375,7 +375,7 @@ def test_the_clock_is_set_and_goes_on(boot):
 
 def test_the_other_calls_and_the_monitor_that_a_payload_opens(boot):
     machine = boot(PAYLOADS / "others.c")
-    assert checks(machine) == 16
+    assert checks(machine) == 19
     machine.see(r"\*\*\* stopped at 0x\w+ \(/kexec \+ .*" + PROMPT.decode())
     machine.type("go\n")
     machine.see("went on with 0")

@@ -75,10 +75,14 @@ static void check_files(void)
                            file->read_link("ram:/second", text, 16) == VESPER_INVALID);
     good = file->set_mode("ram:/second", 0600) == 0 && file->stat("ram:/second", &stat) == 0;
     check("set_mode", good && (stat.mode & 07777) == 0600);
-    check("a disk's files are read-only",
-          file->open_as("/new", (uint32_t) new) == VESPER_READ_ONLY &&
-              file->rename("ram:/second", "/second") == VESPER_UNSUPPORTED);
+    check("volumes", file->rename("ram:/second", "/second") == VESPER_UNSUPPORTED);
     file->close(f);
+    f = file->open_as("/new", (uint32_t) new);
+    check("a disk's files", f >= 0 && file->write(f, "12345", 5) == 5 && file->sync_file(f) == 0 &&
+                                file->close(f) == 0 && file->remove("/new") == 0);
+    check("set_cache", file->set_cache("ram", 0) == VESPER_UNSUPPORTED &&
+                           file->set_cache("none", 0) == VESPER_NOT_FOUND &&
+                           file->set_cache("wd0p1", 65536) == 0);
 }
 
 int main(struct vesper* vesper)
@@ -87,7 +91,9 @@ int main(struct vesper* vesper)
     check_time();
     check_ports();
     check_files();
-    check("discard", v->block->discard(0, 0, 1) == VESPER_UNSUPPORTED);
+    check("discard", v->block->discard(0, ~0ull, 1) == VESPER_INVALID);
+    check("trays",
+          v->block->eject(0) == VESPER_UNSUPPORTED && v->block->load(1000) == VESPER_NOT_FOUND);
     vesper_print(v, "DONE\n");
     int entered = v->debug->enter();
     vesper_print(v, "went on with %d\n", entered);
