@@ -15,6 +15,8 @@ ENVIRONMENT = os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
 TOOLS = {
     "ffs1": (None, (0,), ["grub-fstest", "{volume}", "cat", "(loop0)/d/{name}"]),
     "ffs2": (None, (0,), ["grub-fstest", "{volume}", "cat", "(loop0)/d/{name}"]),
+    "ext2": (["e2fsck", "-fy"], (0, 1), ["debugfs", "-R", "cat /d/{name}", "{volume}"]),
+    "ext4": (["e2fsck", "-fp"], (0, 1), ["debugfs", "-R", "cat /d/{name}", "{volume}"]),
     "fat16": (["fsck.fat", "-a"], (0, 1), ["mtype", "-i", "{volume}", "::d/{name}"]),
     "fat32": (["fsck.fat", "-a"], (0, 1), ["mtype", "-i", "{volume}", "::d/{name}"]),
 }

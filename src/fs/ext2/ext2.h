@@ -827,6 +827,7 @@ private:
                               Revoked& revoked) const;
     Result<void> replay_blocks(std::span<const std::byte> descriptor, uint32_t& at, Pass pass,
                                uint32_t sequence, const Revoked& revoked);
+    Result<void> check_end(uint32_t at, uint32_t sequence, std::span<std::byte> block);
     Result<void> go_through(Pass pass, uint32_t& end, Revoked& revoked);
     uint64_t next_changed(BlockCache& cache, uint64_t from) const;
     void put_tag(std::byte* to, uint64_t block, uint32_t flags, uint32_t sum) const;

@@ -277,6 +277,20 @@ Result<void> Journal::replay_blocks(std::span<const std::byte> descriptor, uint3
     return {};
 }
 
+// A block of a transaction does not match its checksum: the power went while that was written,
+// unless the transaction, or a later one, has been committed.
+Result<void> Journal::check_end(uint32_t at, uint32_t sequence, std::span<std::byte> block)
+{
+    for (uint32_t left = end_ - first_; left; --left) {
+        TRY(read_log(at, block));
+        if (be32(&block[0]) == magic && be32(&block[4]) == commit &&
+            be32(&block[8]) - sequence < end_ - first_)
+            return fs_.damaged("in the journal, transaction {} does not match its checksum",
+                               sequence);
+    }
+    return {};
+}
+
 // Through the log from its beginning to `end`, a sequence number, which scanning finds out.
 Result<void> Journal::go_through(Pass pass, uint32_t& end, Revoked& revoked)
 {
@@ -290,15 +304,17 @@ Result<void> Journal::go_through(Pass pass, uint32_t& end, Revoked& revoked)
         size_t sum_at = block.size() - 4;
         switch (be32(block.data() + 4)) {
         case descriptor:
-            if (!sum_is_right(block.span(), sum_at)) return {};
+            if (!sum_is_right(block.span(), sum_at)) return check_end(at, sequence, block.span());
             TRY(replay_blocks(block.span(), at, pass, sequence, revoked));
             break;
         case commit:
-            if (!sum_is_right(block.span(), header_bytes + 4)) return {};
+            if (!sum_is_right(block.span(), header_bytes + 4))
+                return fs_.damaged("in the journal, commit {} does not match its checksum",
+                                   sequence);
             ++sequence;
             break;
         case revoke:
-            if (!sum_is_right(block.span(), sum_at)) return {};
+            if (!sum_is_right(block.span(), sum_at)) return check_end(at, sequence, block.span());
             if (pass == Pass::check) TRY(note_revoked(block.span(), sequence, revoked));
             break;
         default: return {};
@@ -447,15 +463,19 @@ Result<void> Journal::before_writing(BlockCache& cache)
     TRY(fs_.write_super());
     uint32_t at = next_;
     TRY(write_transaction(cache, at));
+    // All but the first sector of what commits it is there already: it comes whole or not at all.
+    std::span block = log_.span().first(fs_.block_bytes());
+    memset(block.data(), 0, block.size());
+    uint32_t commit_at = at;
+    TRY(write_log(at, 1));
     BlockDevice& device = fs_.cache.device();
     TRY(device.flush());
     // From here on this transaction may be found: what comes is another.
-    uint32_t start = std::exchange(next_, behind(at, 1));
-    std::span block = log_.span().first(fs_.block_bytes());
+    uint32_t start = std::exchange(next_, at);
     start_block(block, commit);
     store_be32(&block[header_bytes + 4 + 32 + 4], static_cast<uint32_t>(fs::now_s()));
     seal(block, header_bytes + 4);
-    auto written = write_log(at, 1);
+    auto written = write_log(commit_at, 1);
     if (written) written = write_super(start);
     if (written) written = device.flush();
     ++sequence_;

@@ -191,12 +191,58 @@ def make_power(make: Maker) -> None:
         make.image(name, size, folder, *options)
 
 
+def make_journals(make: Maker) -> None:
+    """Journals, written by debugfs, with what has not reached its place: blocks, one of which looks
+    like the journal's own, one of which is revoked later, and one that has not been committed."""
+    plain, magic, commands = (os.path.join(make.work, n) for n in ("plain", "magic", "commands"))
+    folder = os.path.join(make.work, "journals")
+    os.makedirs(folder)
+    sums = "has_journal,extents,metadata_csum,"
+    for name, size, kib, how, options in (
+            ("journal-ext3.img", "4M", 1, "jo", ("-t", "ext3", "-J", "size=1")),
+            ("journal-v2.img", "4M", 1, "jo -c -v 2",
+             ("-t", "ext4", "-J", "size=1", "-O", sums + "^64bit")),
+            ("journal-v3.img", "4M", 1, "jo -c -v 3",
+             ("-t", "ext4", "-J", "size=1", "-O", sums + "64bit")),
+            ("journal-4k.img", "12M", 4, "jo -c -v 3",
+             ("-t", "ext4", "-J", "size=4", "-O", sums + "64bit"))):
+        path = make.image(name, size, folder, "-b", str(kib << 10), *options)
+        with open(plain, "wb") as file:
+            file.write(b"A" * (kib << 10))
+        with open(magic, "wb") as file:
+            file.write(b"\xc0\x3b\x39\x98" + b"B" * ((kib << 10) - 4))
+        with open(commands, "w", encoding="ascii") as file:
+            print(how, f"jw -b 2500 {plain}", f"jw -b 2501 {magic}", f"jw -b 2502 {plain}",
+                  "jw -r 2502", f"jw -b 2503 {magic}", f"jw -b 2503 {plain}",
+                  f"jw -b 2504 -c {plain}", "jc", sep="\n", file=file)
+        run("debugfs", "-w", "-f", commands, path)
+        assert "needs_recovery" in debugfs(path, "features")
+
+
+def make_large(make: Maker) -> None:
+    """Nearly empty, with room for many names and long files; and with few inodes."""
+    folder = os.path.join(make.work, "large")
+    os.makedirs(folder)
+    for name, size, options in (
+            ("large-ext2.img", "16M", ("-t", "ext2", "-b", "1024", "-O", "dir_index,large_file")),
+            ("large-ext3.img", "16M", ("-t", "ext3", "-b", "1024", "-J", "size=2", "-O",
+                                       "has_journal,dir_index,filetype,sparse_super")),
+            ("large-ext4.img", "16M", ("-t", "ext4", "-b", "1024", "-I", "256", "-J", "size=2",
+                                       "-O", "has_journal,extents,64bit,metadata_csum,flex_bg,"
+                                       "huge_file,dir_nlink,extra_isize,dir_index")),
+            ("few-ext2.img", "4M", ("-t", "ext2", "-b", "1024", "-N", "64")),
+            ("few-ext4.img", "4M", ("-t", "ext4", "-b", "1024", "-N", "64", "-J", "size=1", "-O",
+                                    "has_journal,extents,metadata_csum,dir_index"))):
+        make.image(name, size, folder, *options)
+
+
 def main() -> None:
     output = sys.argv[1]
     os.makedirs(output, exist_ok=True)
     work = tempfile.mkdtemp()
     try:
-        for step in make_plain, make_inline, make_sparse, make_directories, make_fuzz, make_power:
+        for step in (make_plain, make_inline, make_sparse, make_directories, make_fuzz, make_power,
+                     make_journals, make_large):
             step(Maker(output, work))
     finally:
         shutil.rmtree(work)
