@@ -168,10 +168,10 @@ def make_fuzz(make: Maker) -> None:
     os.symlink("./" * 100 + "file", os.path.join(folder, "longlink"))
     make.image("ext2-fuzz.img", "192K", folder, "-t", "ext2", "-b", "1024", "-N", "32", "-O",
                "filetype,sparse_super")
-    make.image("ext4-fuzz.img", "192K", folder, "-t", "ext4", "-b", "1024", "-I", "256", "-N",
-               "32", "-O",
-               "extents,inline_data,64bit,dir_index,filetype,extra_isize,^has_journal,"
-               "^resize_inode")
+    for name, options in (("ext4-fuzz.img", "inline_data,"), ("ext4-fuzz-write.img", "")):
+        make.image(name, "192K", folder, "-t", "ext4", "-b", "1024", "-I", "256", "-N", "32", "-O",
+                   options + "extents,64bit,dir_index,filetype,extra_isize,^has_journal,"
+                   "^resize_inode")
 
 
 def make_power(make: Maker) -> None:
