@@ -60,9 +60,14 @@ TEST_P(Ext2Large, FilesAreSparseAndBeyond4GiB)
     uint64_t before = free_bytes(disk);
     put("/file", "");
     constexpr uint64_t n = 256;
-    const uint64_t blocks[] = {0,         11,         12,
-                               12 + n - 1, 12 + n,     12 + n + n * n - 1,
-                               12 + n + n * n, 12 + n + n * n + 90 * n * n + 5};
+    const uint64_t blocks[] = {0,
+                               11,
+                               12,
+                               12 + n - 1,
+                               12 + n,
+                               12 + n + n * n - 1,
+                               12 + n + n * n,
+                               12 + n + n * n + 90 * n * n + 5};
     for (uint64_t block : blocks) put("/file", pattern(5000, unsigned(block)), block * 1024 + 100);
     EXPECT_GT(node("/file").size, uint64_t{1} << 32);
     check(disk);
