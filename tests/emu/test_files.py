@@ -43,7 +43,10 @@ def test_a_payload_changes_its_root(boot, tmp_path, fs):
     assert 'Fast link dest: "d/old"' in ask("stat /leads")
     stat = ask("stat /d/old")
     assert "Mode:  0640" in stat and "Links: 2" in stat and "Sun Sep  9 01:46:40 2001" in stat
-    there = {line.split("/")[5] for line in ask("ls -p /many").splitlines() if line}
-    assert there == {".", ".."} | {f"a file with the number {i}" for i in range(1, NAMES, 2)}
-    root = {line.split("/")[5] for line in ask("ls -p /").splitlines() if line}
-    assert root == {".", "..", "lost+found", "kexec", "kexec.sym", "d", "many", "moved", "leads"}
+
+    def names(path: str) -> set[str]:
+        entries = [line.split("/") for line in ask(f"ls -p {path}").splitlines() if line]
+        return {entry[5] for entry in entries if entry[1] != "0"}  # 0: an empty one
+
+    assert names("/many") == {".", ".."} | {f"a file with the number {i}" for i in range(1, NAMES, 2)}
+    assert names("/") == {".", "..", "lost+found", "kexec", "kexec.sym", "d", "many", "moved", "leads"}

@@ -820,6 +820,7 @@ private:
     bool has_sums() const;
     bool sum_is_right(std::span<const std::byte> block, size_t at) const;
     void seal(std::span<std::byte> block, size_t at) const;
+    uint32_t super_sum() const;
     uint32_t data_sum(uint32_t sequence, std::span<const std::byte> data) const;
     size_t tag_bytes() const;
     bool next_tag(std::span<const std::byte> block, size_t& at, Tag& tag) const;

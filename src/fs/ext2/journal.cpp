@@ -14,6 +14,7 @@ namespace ext {
 
 static constexpr uint32_t magic = 0xc03b3998;
 static constexpr size_t header_bytes = 12, uuid_bytes = 16, super_bytes = 1024;
+static constexpr uint8_t crc32c_type = 4;
 static constexpr size_t log_bytes = 64 << 10;  // written at once
 
 enum BlockType : uint32_t { descriptor = 1, commit = 2, super_v1 = 3, super_v2 = 4, revoke = 5 };
@@ -38,6 +39,7 @@ enum Field : size_t {
     f_errno = 32,
     f_incompat = 40,
     f_uuid = 48,
+    f_checksum_type = 80,
     f_fast_blocks = 84,
     f_checksum = 252,
 };
@@ -156,6 +158,12 @@ void Journal::seal(std::span<std::byte> block, size_t at) const
     if (has_sums()) store_be32(&block[at], sum_without(seed_, block, at));
 }
 
+// That of its superblock does not begin with the UUID.
+uint32_t Journal::super_sum() const
+{
+    return sum_without(~0u, super_.span().first(super_bytes), f_checksum);
+}
+
 uint32_t Journal::data_sum(uint32_t sequence, std::span<const std::byte> data) const
 {
     std::byte number[4];
@@ -181,7 +189,8 @@ const char* Journal::open()
         (incompat_ & csum_v2 && incompat_ & csum_v3))
         return "its journal has features that this kernel does not know";
     seed_ = crc32c(~0u, super_.span().subspan(f_uuid, uuid_bytes));
-    if (!sum_is_right(super_.span().first(super_bytes), f_checksum))
+    if (has_sums() && (super_.data()[f_checksum_type] != std::byte{crc32c_type} ||
+                       field(super_, f_checksum) != super_sum()))
         return "its journal is damaged";
     first_ = field(super_, f_first);
     end_ = field(super_, f_blocks);
@@ -210,7 +219,7 @@ Result<void> Journal::write_super(uint32_t start)
 {
     set_field(super_, f_start, start);
     set_field(super_, f_sequence, sequence_);
-    seal(super_.span().first(super_bytes), f_checksum);
+    if (has_sums()) set_field(super_, f_checksum, super_sum());
     TRY(transfer(true, 0, super_.data(), 1));
     start_ = start;
     return {};
