@@ -497,6 +497,19 @@ Result<void> Ext2Node::add_name(std::string_view name, fs::Node& file)
     return inserted;
 }
 
+// Where the power went while an index was changed, a name may be in two blocks. The first stays.
+Result<void> Ext2Node::drop_copies(std::string_view name, uint32_t inode)
+{
+    bool is_first = true;
+    Slot slot;
+    for (uint64_t offset = 0; offset < size && !fs_.trusts_indexes();) {
+        bool is_there = TRY(find_in_block(offset, name, slot)) && slot.inode == inode;
+        offset = slot.piece.start + slot.piece.bytes.size();
+        if (is_there && !std::exchange(is_first, false)) TRY(remove_slot(slot));
+    }
+    return {};
+}
+
 // It has a name less, or none.
 Result<void> Ext2Node::lost_name(Ext2Node& node)
 {
@@ -511,6 +524,7 @@ Result<void> Ext2Node::remove(std::string_view name)
     Ext2Node& node = *TRY(fs_.node(slot.inode));
     Change change(fs_);
     TRY(change.begin());
+    TRY(drop_copies(name, slot.inode));
     TRY(remove_slot(slot));
     TRY(lost_name(node));
     return touch();
@@ -544,6 +558,8 @@ Result<void> Ext2Node::rename(std::string_view name, fs::Node& to_node, std::str
         fs_.free_later(node);
     }
     TRY(node.write_inode());
+    TRY(drop_copies(name, slot.inode));
+    if (replaced) TRY(to.drop_copies(new_name, there.inode));
     if (moves) TRY(to.add_subdirectory());
     auto named = replaced ? to.point_slot(there, node, slot.type)
                           : to.insert({node.number(), slot.type, 0, new_name}, node);

@@ -709,6 +709,7 @@ private:
     Result<void> enter(std::string_view name, Ext2Node& node);
     void take_back(Ext2Node& node);
     Result<void> set_target(std::string_view target);
+    Result<void> drop_copies(std::string_view name, uint32_t inode);
     Result<void> lost_name(Ext2Node& node);
     Result<void> set_parent(const Ext2Node& parent);
 

@@ -180,6 +180,7 @@ def make_power(make: Maker) -> None:
     os.makedirs(folder)
     for name, size, options in (
             ("cut-ext2.img", "2M", ("-t", "ext2", "-b", "1024", "-I", "128", "-O", "^dir_index")),
+            ("cut-ext2-index.img", "2M", ("-t", "ext2", "-b", "1024", "-O", "dir_index")),
             ("cut-ext2-4k.img", "4M", ("-t", "ext2", "-b", "4096", "-O", "dir_index")),
             ("cut-ext3.img", "4M", ("-t", "ext3", "-b", "1024", "-J", "size=1", "-O",
                                     "has_journal,dir_index,filetype,sparse_super")),
