@@ -289,6 +289,7 @@ Result<void> Ext2::free_inode(uint32_t number, bool directory)
     uint32_t group_number = (number - 1) / inodes_per_group, bit = (number - 1) % inodes_per_group;
     auto descriptor = TRY(group(group_number));
     TRY(load_inode_bitmap(group_number, descriptor));
+    TRY(before(TRY(inode_offset(number)), inode_bitmap_offset_of(number)));
     TRY(change_bits(descriptor.inode_bitmap(), bit, 1, false));
     inode_bitmap_.data.data()[bit / 8] &= ~(std::byte{1} << bit % 8);
     set_free_inodes(*this, descriptor, std::min(descriptor.free_inodes() + 1, inodes_per_group));
