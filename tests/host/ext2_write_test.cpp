@@ -209,16 +209,16 @@ void remove_all(const std::string& path)
 
 TEST_P(Ext2PowerCut, LosesNothing)
 {
-    auto [image, has_journal, limit, small_files] = GetParam();
-    PowerCutDisk disk(load_image(image));
+    const CutCase& test = GetParam();
+    PowerCutDisk disk(load_image(test.image));
     Workload workload(disk, 3);
     {
         FakeMachine machine;
         publish_as(disk, "wd0");
         fs::Volume* volume = fs::mount(disk).value();
-        if (limit) volume->cache->set_limit(limit);
+        if (test.lines) volume->cache->set_limit(test.lines);
         fs::set_root(volume);
-        workload.run(8, 25, small_files);
+        workload.run(8, 25, test.small_files);
         fs::set_root(nullptr);
         ASSERT_TRUE(fs::unmount(*volume));
     }
@@ -226,12 +226,12 @@ TEST_P(Ext2PowerCut, LosesNothing)
         auto state = workload.states.rbegin();
         while (state != workload.states.rend() && state->moment > cut.moment) ++state;
         auto expect_lost_space = [&](const std::vector<char>& left) {
-            if (small_files)
+            if (test.small_files)
                 expect_mended(left);
             else
                 expect_lost_space_at_most(run_checker(left, "e2fsck -fn").output);
         };
-        if (has_journal)
+        if (test.has_journal)
             expect_orphans_at_most(run_checker(cut.image, "e2fsck -fp"));
         else
             expect_lost_space(cut.image);
@@ -239,9 +239,9 @@ TEST_P(Ext2PowerCut, LosesNothing)
         if (state != workload.states.rend()) expect_state(*state, " as it is");
         ASSERT_TRUE(fs::create("/new", NodeType::file, 0644));
         ASSERT_TRUE(fs::sync());
-        if (has_journal) expect_sound(after.disk.data);
+        if (test.has_journal) expect_sound(after.disk.data);
         if (state != workload.states.rend()) expect_state(*state, " later");
-        if (has_journal || cut.reordered) return;
+        if (test.has_journal || cut.reordered) return;
         remove_all("/");
         ASSERT_TRUE(fs::sync());
         expect_lost_space(after.disk.data);
