@@ -406,6 +406,7 @@ TEST_F(RamTest, WithoutMemoryNothingChanges)
 // ---- at random, beside a model
 
 struct Model {
+    explicit Model(NodeType is, std::string holds = {}) : type(is), data(std::move(holds)) {}
     NodeType type;
     std::string data;  // of a link: where it leads
     std::map<std::string, std::shared_ptr<Model>> entries;
