@@ -21,11 +21,9 @@ using fs::NodeType;
 class Checker {
 public:
     explicit Checker(bool after_cut = false)
-        : program_(popen((std::string("/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py --stream ") +
-                          (after_cut ? "--after-cut" : ""))
-                             .c_str(),
-                         "w"))
     {
+        std::string command = "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py --stream";
+        program_ = popen((command + (after_cut ? " --after-cut" : "")).c_str(), "w");
     }
     ~Checker() { finish(); }
     Checker(const Checker&) = delete;
