@@ -51,7 +51,8 @@ foreach(maker ${makers})
   get_filename_component(name ${maker} NAME_WE)
   set(stamp ${CMAKE_BINARY_DIR}/images/${name}.stamp)
   add_custom_command(OUTPUT ${stamp}
-    COMMAND python3 ${maker} ${CMAKE_BINARY_DIR}/images && ${CMAKE_COMMAND} -E touch ${stamp}
+    COMMAND /usr/bin/python3 ${maker} ${CMAKE_BINARY_DIR}/images
+    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
     DEPENDS ${maker} tests/host/images/tree.py COMMENT "Making ${name} images")
   list(APPEND stamps ${stamp})
 endforeach()

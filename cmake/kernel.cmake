@@ -32,7 +32,7 @@ set(api ${CMAKE_BINARY_DIR}/api)
 file(MAKE_DIRECTORY ${api})
 add_custom_command(
   OUTPUT ${api}/api_tables.cpp ${api}/api_calls.h ${api}/api_gates.inc
-  COMMAND python3 -B -m workbench.gates ${api} ${config_calls}
+  COMMAND /usr/bin/python3 -B -m workbench.gates ${api} ${config_calls}
   DEPENDS include/vesper.h workbench/gates.py workbench/header.py
     ${config_calls}
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
@@ -69,7 +69,7 @@ add_custom_command(TARGET vesper POST_BUILD
 set(link_depends ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld)
 if("symbols_tool" IN_LIST config_tools)
   add_custom_command(TARGET vesper POST_BUILD
-    COMMAND python3 ${CMAKE_SOURCE_DIR}/workbench/symbols.py vesper.debug vesper
+    COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/workbench/symbols.py vesper.debug vesper
     WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
   list(APPEND link_depends ${CMAKE_SOURCE_DIR}/workbench/symbols.py)
 endif()

@@ -60,7 +60,8 @@ def captured(part: str, *command) -> tuple[int, str]:
 
 def check(options) -> Result:
     packages.ensure(*packages.CHECK, *packages.HOST)
-    code, output = captured("check", sys.executable, ROOT / "tools/check")
+    deep = ["--deep"] if options.long else []
+    code, output = captured("check", sys.executable, ROOT / "tools/check", *deep)
     if code:
         print(output)
     return (0, 1) if code else (1, 0)

@@ -21,11 +21,9 @@ using fs::NodeType;
 class Checker {
 public:
     explicit Checker(bool after_cut = false)
-        : program_(popen((std::string("python3 -B " VESPER_TESTS "/ffs_check.py --stream ") +
-                          (after_cut ? "--after-cut" : ""))
-                             .c_str(),
-                         "w"))
     {
+        std::string command = "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py --stream";
+        program_ = popen((command + (after_cut ? " --after-cut" : "")).c_str(), "w");
     }
     ~Checker() { finish(); }
     Checker(const Checker&) = delete;
@@ -610,7 +608,7 @@ TEST(FfsChecker, FindsWhatIsWrong)
     FakeMachine machine;
     for (const char* image : {"ffs1_small.img", "ffs2_small.img"}) {
         std::vector<char> sound = load_image(image);
-        std::string command = "python3 -B " VESPER_TESTS "/ffs_check.py";
+        std::string command = "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py";
         EXPECT_EQ(run_checker(sound, command).output, "");
         bool ufs2 = le32(&sound[8192 + 1372]) == 0x19540119;
         auto field = [&](size_t at) { return size_t{le32(&sound[8192 + at])}; };
