@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads a kernel configuration: lines "bus NAME", "driver NAME", "fs NAME", "tool NAME",
-# "format NAME", in probe order, "block NAME" and "api NAME". Sets config_sources, config_calls
-# and config_tools, and writes config.cpp: the tables of what is linked. A file system is a file or
-# a folder of src/fs.
+# "format NAME", in probe order, "block NAME" and "api NAME". Sets config_sources, config_calls,
+# config_blocks and config_tools, and writes config.cpp: the tables of what is linked. A file
+# system is a file or a folder of src/fs.
 function(read_config file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^[a-z]")
@@ -120,5 +120,6 @@ function(read_config file)
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/config.cpp CONTENT "${text}" @ONLY)
   set(config_sources ${found} PARENT_SCOPE)
   set(config_calls ${calls} PARENT_SCOPE)
+  set(config_blocks ${block_names} PARENT_SCOPE)
   set(config_tools ${tool_names} PARENT_SCOPE)
 endfunction()

@@ -12,6 +12,18 @@ file(GLOB sources CONFIGURE_DEPENDS
   src/debug/breakpoint.cpp src/debug/gdb_stub.cpp src/debug/report.cpp src/debug/stop.cpp
   src/debug/transfer.cpp
   src/api/*.cpp src/api/*.S src/monitor/*.cpp)
+# Parts of src/block that the configuration does not name.
+set(block_scsi scsi scsi_disk atapi)
+set(block_gpt gpt)
+set(block_el_torito el_torito)
+set(block_ata_queue ata_queue)
+foreach(part scsi gpt el_torito ata_queue)
+  foreach(source ${block_${part}})
+    if(NOT part IN_LIST config_blocks)
+      list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/src/block/${source}.cpp)
+    endif()
+  endforeach()
+endforeach()
 # What only the tools in src/debug need is left out of the kernel with them.
 list(APPEND sources src/debug/decode.cpp src/debug/symbol_table.cpp src/debug/record.cpp)
 
@@ -40,7 +52,7 @@ set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pi
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   list(APPEND flags -mno-sse -mno-mmx -msoft-float -mstack-alignment=4)
 else()
-  list(APPEND flags -mgeneral-regs-only -mpreferred-stack-boundary=2 -flto=auto
+  list(APPEND flags -mgeneral-regs-only -mpreferred-stack-boundary=2 -malign-data=abi -flto=auto
     -fno-ipa-cp -fno-inline-functions-called-once)
 endif()
 target_compile_options(vesper PRIVATE ${flags}

@@ -55,6 +55,10 @@ bool call(uint32_t stack_top, uint32_t (*function)(void*), void* argument, uint3
     current_call = &here;
     bool returned = call_on_stack(stack_top, function, argument, &result);
     current_call = here.outer;
+    if (here.of_payload && payload_hooks.end) {
+        cpu::disable_interrupts();
+        payload_hooks.end();
+    }
     if (!debug::stopped_frame()) {
         machine::reclaim();
     } else if (!returned) {  // what stands still keeps its own tables and timer

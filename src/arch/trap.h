@@ -27,6 +27,8 @@ bool call_payload(uint32_t entry, uint32_t stack_top, const void* argument, uint
 struct PayloadHooks {
     bool (*exception)(TrapFrame& frame) = nullptr;  // of its own code
     bool (*on_break)(TrapFrame& frame) = nullptr;   // after debug::request_payload_break()
+    // The payload is over: none of its code is called any more. Interrupts are still off.
+    void (*end)() = nullptr;
 };
 extern PayloadHooks payload_hooks;
 

@@ -67,9 +67,10 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
         words[49] >> 8 & 1 && (words[63] & 0x0700 || (words[53] & 4 && words[88] & 0x7f00));
     disk.flush_cache = has(83, 12);
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
-    bool ncq = disk.lba48 && words[76] != 0xffff && words[76] >> 8 & 1;  // SATA 2.6, 13.2.1
+    bool ncq = config_has_ata_queue && disk.lba48 && words[76] != 0xffff &&
+               words[76] >> 8 & 1;  // SATA 2.6, 13.2.1
     disk.queue_depth = ncq ? static_cast<uint8_t>((words[75] & 31) + 1) : 0;
-    disk.trim = disk.lba48 && words[169] & 1;  // ACS-2 (T13/2015-D), 7.10
+    disk.trim = config_has_pci && disk.lba48 && words[169] & 1;  // ACS-2 (T13/2015-D), 7.10
     disk.removable = words[0] & 0x80;
     disk.rotational = words[217] != 1;  // reserved, thus 0, before ATA8-ACS
     return disk;
@@ -103,7 +104,7 @@ AtaDisk::AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& ide
       drive_(static_cast<uint8_t>(drive)),
       id_(identity),
       dma_(id_.dma_selected && transport.has_dma),
-      queued_(id_.queue_depth && transport.has_ncq)
+      queued_(config_has_ata_queue && id_.queue_depth && transport.has_ncq)
 {
     model = id_.model;
     blocks = id_.blocks;
@@ -261,13 +262,14 @@ Result<void> AtaDisk::attempt(const Request& request, bool by_dma)
 
 AtaCommand AtaDisk::command_for(const Request& request, Protocol protocol) const
 {
-    bool extended = protocol == queued ||
+    bool is_queued = config_has_ata_queue && protocol == queued;
+    bool extended = is_queued ||
                     (id_.lba48 && (request.count > 256 || request.first + request.count > 1 << 28));
     return {.opcode = transfer_opcodes[request.write][extended][protocol],
             .drive = drive_,
             .lba = id_.lba,
             .extended = extended,
-            .queued = protocol == queued,
+            .queued = is_queued,
             .count = request.count,
             .address = address(request.first),
             .data = request.data,

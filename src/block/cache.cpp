@@ -233,7 +233,7 @@ bool BlockCache::read_ahead(Line& line, uint64_t number, size_t lines)
 
 Result<void> BlockCache::fill(Line& line, uint64_t number)
 {
-    size_t lines = ahead(number);
+    size_t lines = config_can_write ? ahead(number) : 1;  // a small kernel does without
     if (lines > 1 && read_ahead(line, number, lines)) return {};
     auto loaded = load(number, 1, line.data);
     if (loaded.error() == Error::device)

@@ -220,9 +220,6 @@ bool Scan::is_flawless(const MbrTable& table) const
 
 void Scan::run()
 {
-    disk_.is_volume = is_iso9660();
-    // What a CD has of other tables counts in smaller blocks than its own.
-    if (disk_.is_volume && disk_.block_bytes != 512) return find_on_cd();
     if (!read(0)) return;
     MbrTable table;
     bool is_table = take_table(table), any = false;
@@ -233,8 +230,11 @@ void Scan::run()
     // Where there was a FAT volume before the table, its parameters may still stand in front of the
     // boot code. Then only a table without any fault is believed: the code and messages that a boot
     // sector has in its place do not make one.
-    if (is_table && any && (!is_boot_sector(sector_.data()) || is_flawless(table)))
-        find_primaries(table);
+    is_table = is_table && any && (!is_boot_sector(sector_.data()) || is_flawless(table));
+    disk_.is_volume = config_has_el_torito && is_iso9660();
+    // What a CD has of other tables counts in smaller blocks than its own.
+    if (disk_.is_volume && disk_.block_bytes != 512) return find_on_cd();
+    if (is_table) find_primaries(table);
     if (claimed_count_ == 0 && disk_.is_volume) return find_on_cd();
     if (claimed_count_ == 0 && !has_label_) find_label(0, type_netbsd);
 }

@@ -167,7 +167,8 @@ Result<void> ExfatVolume::start(const BootSector& boot)
     TRY(ClusterVolume::start(*root));
     root->first = root_cluster_;
     was_dirty_ = boot.VolumeFlags & volume_dirty;
-    for (uint8_t c = 0; c < sizeof ascii_; ++c) ascii_[c] = c >= 'a' && c <= 'z' ? c - 32 : c;
+    for (unsigned c = 0; c < sizeof ascii_; ++c)
+        ascii_[c] = static_cast<uint8_t>(c >= 'a' && c <= 'z' ? c - 32 : c);
     if (!read_only && boot.NumberOfFats != 1) read_only = "it has two allocation tables";
     return use_tables();
 }
@@ -229,9 +230,9 @@ Result<void> ExfatVolume::use_up_case(const TableEntry& entry)
         if (!read_only) read_only = "its up-case table is damaged";
         return {};
     }
-    for (uint8_t c = 0; c < sizeof ascii_; ++c) {
+    for (unsigned c = 0; c < sizeof ascii_; ++c) {
         uint32_t folded = look_up_case(c);
-        ascii_[c] = folded < 128 ? static_cast<uint8_t>(folded) : c;
+        ascii_[c] = static_cast<uint8_t>(folded < 128 ? folded : c);
     }
     return {};
 }

@@ -11,7 +11,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 from machine import Machine  # noqa: E402
 from workbench.qemu import Pc  # noqa: E402
 
-LIMIT = 300  # seconds for one test, which may build a kernel
+LIMIT = 120  # seconds for one test
 
 
 def pytest_configure(config):

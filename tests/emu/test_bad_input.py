@@ -228,12 +228,12 @@ def test_a_disk_that_does_not_answer(victim):
                        "-device", "ide-hd,drive=slow,bus=ide.0,unit=0"]
 
     victim(None, "--label", "none", harm=harm).says(
-        r"wd0: read of block \d+: ", "wd0: does not answer, and is left alone", "no root: ")
+        "wd0: read of block 0: ", "wd0: does not answer, and is left alone", "no root: ")
 
 
 def test_a_disk_without_its_first_sector_still_boots(victim):
     victim(RETURN, "--label", "none", harm=unreadable(0)).says(
-        r"wd0: read of block \d+: ", "returned 42")
+        "wd0: read of block 0: ", "returned 42")
 
 
 @pytest.mark.parametrize("fs", ["ffs2", "ext4", "fat32"])
@@ -272,3 +272,11 @@ def test_a_payload_that_never_ends(victim):
     assert re.search(r"EIP=c0430001", machine.qmp("human-monitor-command",
                                                   **{"command-line": "info registers"}))
     assert not machine.expect(PROMPT, 0.1)
+
+
+def test_a_hook_that_faults_is_not_called_again(victim):
+    """Also not while what the payload had claimed is given back."""
+    bad = victim(PAYLOADS / "bad_hook.c")
+    bad.says("hook 0, 4 devices claimed", "invalid opcode", "the payload has been ended")
+    assert bad.machine.text().count("invalid opcode") == 1
+    assert "pckbd0 at" in bad.machine.ask("devices")

@@ -68,14 +68,16 @@ def test_into_the_monitor(monitor):
     returns(monitor)
 
 
-def test_100_kib_arrive_whole(monitor, tmp_path):
+def test_100_kib_arrive_whole_and_soon(monitor, tmp_path):
     image = payload.make(PAYLOADS / "big.asm", tmp_path).read_bytes()
     assert len(image) > 100 << 10
     began = time.monotonic()
     send(monitor, image, args="with arguments")
-    print(f"{len(image)} bytes took {time.monotonic() - began:.2f} s")  # 0.5 s on an idle machine
+    took = time.monotonic() - began
     monitor.see("with arguments")
     returns(monitor, total(image))
+    print(f"{len(image)} bytes took {took:.2f} s")
+    assert took < 10  # 0.5 s where nobody else works
 
 
 @pytest.mark.parametrize("victim", ["spin", "wait k", "wait s"])

@@ -5,6 +5,6 @@ import pytest
 from workbench import build
 
 
-@pytest.mark.parametrize("config, limit_kib", [("GENERIC", 640), ("MINE", 512), ("TINY", 100)])
+@pytest.mark.parametrize("config, limit_kib", [("GENERIC", 640), ("MINE", 512), ("TINY", 96)])
 def test_the_kernel_file_is_small(config, limit_kib):
     assert build.kernel(config).stat().st_size < limit_kib << 10

@@ -148,7 +148,7 @@ Hook* place(const Hook& hook)
     for (Hook& free : hooks) {
         if (free.kind != Hook::Kind::none) continue;
         free = hook;
-        api::at_end(end_all);
+        payload_hooks.end = end_all;
         return &free;
     }
     return nullptr;

@@ -135,7 +135,7 @@ public:
         set_registers(command.count, static_cast<uint32_t>(command.address));
         if (command.features || !command.cdb.empty())
             command_.write<command_block::Features>(command.features);
-        if (command.dma) return dma(command);
+        if (config_has_pci && command.dma) return dma(command);
         TRY(give(command));
         return !config_has_scsi || command.cdb.empty() ? pio(command) : packet_data(command);
     }

@@ -119,7 +119,10 @@ protected:
     void remove(Inode* node);
     void delete_nodes();
     virtual Result<Inode*> make_inode(uint32_t number, const InodeFields& fields);
-    Inode*& bucket_of(uint64_t number) { return nodes_[number % bucket_count_]; }
+    Inode*& bucket_of(uint64_t number)  // which has 32 bits
+    {
+        return nodes_[static_cast<uint32_t>(number) % bucket_count_];
+    }
 
 private:
     Result<void> check_sizes(const SuperBlock& super);
