@@ -98,7 +98,7 @@ TEST_P(Vio9p, AMessageGoesThereAndItsAnswerComesBack)
     EXPECT_EQ(asked.size(), 100'007u);
     EXPECT_EQ(into.back(), std::byte{'a'});
     from.clear();
-    for (unsigned i = 0; i < 70'000; ++i) ASSERT_TRUE(exchange(channel)) << i;
+    for (unsigned i = 0; i < 500; ++i) ASSERT_TRUE(exchange(channel)) << i;  // often round its ring
     EXPECT_EQ(device.resets, 2u);
 }
 

@@ -45,6 +45,7 @@ public:
     // ---- faults. `when` picks the requests by their types; 0 is any
     uint8_t when = 0;
     uint32_t error = 0;                           // an Rlerror instead of doing it
+    unsigned fail_at = 0;                         // so does this message: 1 is the next
     bool silent = false, gone = false;            // nothing comes back
     bool read_only = false, unreachable = false;  // unreachable: only its own buffers are
     int cut = 0;  // so many bytes too few (the size is right for them)
@@ -97,7 +98,8 @@ public:
         answer_.assign(7, 0);
         room_ = message.reply.size() + message.into.size();
         at_ = &request[7], end_ = request.data() + request.size();
-        uint32_t failed = faulty && error ? error : perform(type);
+        bool fails = fail_at && --fail_at == 0 && type != 120;  // Tclunk forgets it all the same
+        uint32_t failed = faulty && error ? error : fails ? io_error : perform(type);
         EXPECT_TRUE(failed || at_ == end_) << "request " << int(type) << " is too long";
         most_fids = std::max(most_fids, fids_.size());
         if (failed) {
@@ -170,7 +172,7 @@ private:
     // ---- what it does; the result is an error of Linux, or 0
     enum : uint32_t {
         no_entry = 2,
-        bad_fid = 9,
+        io_error = 5,
         exists = 17,
         no_directory = 20,
         directory = 21,
