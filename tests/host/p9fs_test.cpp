@@ -377,8 +377,13 @@ TEST_F(P9Test, SyncIsOneRequestForWhatWasWritten)
     server.when = 50, server.error = 5;
     EXPECT_EQ(fs::sync().error(), Error::device);
     server.error = 0;
+    fs::close_all();
     EXPECT_TRUE(fs::sync());
     EXPECT_EQ(server.counts[50], 6u);
+    EXPECT_TRUE(node("/a").set_mode(0));
+    server.when = 12, server.error = 13;
+    EXPECT_EQ(fs::sync().error(), Error::unsupported);  // it may not be opened
+    EXPECT_TRUE(fs::sync());
 }
 
 TEST_F(P9Test, ModesAndTimes)

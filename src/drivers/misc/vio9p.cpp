@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // vio9p - the way to a hypervisor's file server: virtio 9P transports.
 //
-// One message at a time; what is in it the file system knows (src/fs/p9fs.cpp). File data goes
+// One message at a time; what is in it the file system knows (src/fs/p9fs/). File data goes
 // straight from and to where the caller has it. A server that does not answer is cut off: its
 // device is started anew for the next message, and has then forgotten all that it had been told.
 // Supports: legacy, transitional and modern devices, with and without a mount tag.

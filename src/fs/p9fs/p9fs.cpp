@@ -416,15 +416,17 @@ Result<void> P9Fs::list(P9Node& directory, uint64_t position)
 
 // ---- syncing: what was written the server has; here it is told to have it on its medium
 
+// What may not be opened any more is complained of once: it would fail for ever.
 Result<void> P9Fs::sync_node(P9Node& node)
 {
     if (!node.unsynced_) return {};
     auto fid = open(node, false);
     Result<void> synced = fid ? session.sync(fid.value()) : Result<void>(fid.error());
-    if (!synced && synced.error() != Error::not_found) return synced;
+    bool is_lost = fid.error() == Error::not_found || fid.error() == Error::unsupported;
+    if (!synced && !is_lost) return synced;
     node.unsynced_ = false;
     --unsynced;
-    return {};
+    return fid.error() == Error::not_found ? Result<void>() : synced;
 }
 
 Result<void> P9Fs::sync()
