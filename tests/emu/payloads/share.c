@@ -41,8 +41,8 @@ static void small_work(void)
     check("make_link", f->make_link("/made/link", "file"));
     check("mode", f->set_mode("/made/second", 0640));
     check("time", f->set_modified("/made/second", 1000000000));
-    int hole = check("hole", f->open_as("/made/hole", VESPER_OPEN_READ | VESPER_OPEN_WRITE |
-                                                                VESPER_OPEN_CREATE));
+    int hole = check("hole", f->open_as("/made/hole",
+                                        VESPER_OPEN_READ | VESPER_OPEN_WRITE | VESPER_OPEN_CREATE));
     check("seek", f->seek(hole, (uint64_t)5000 * 1000000));
     check("write", f->write(hole, "end", 3));
     check("seek", f->seek(hole, (uint64_t)5000 * 1000000 - 1));
