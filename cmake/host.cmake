@@ -11,38 +11,33 @@ file(GLOB sources CONFIGURE_DEPENDS src/lib/*.cpp src/block/*.cpp src/fs/*.cpp
   src/debug/record.cpp src/debug/symbol_table.cpp src/debug/transfer.cpp
   tests/host/fakes/*.cpp)
 set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined
-  -fno-omit-frame-pointer -g -O1)
+  -fno-omit-frame-pointer -g)
 
 find_package(GTest REQUIRED)
-if(VESPER_BUILD STREQUAL host)
-  file(GLOB tests CONFIGURE_DEPENDS tests/host/*_test.cpp)
-  # GoogleTest's templates take three times as long to compile optimised, and its headers are most
-  # of what there is to read.
-  add_library(test_objects OBJECT ${tests})
-  target_compile_options(test_objects PRIVATE ${sanitize} -O0)
-  target_precompile_headers(test_objects PRIVATE <gmock/gmock.h> <functional> <map> <random> <set>
-    ${CMAKE_SOURCE_DIR}/tests/host/fakes/machine.h ${CMAKE_SOURCE_DIR}/tests/host/images.h)
-  target_link_libraries(test_objects PRIVATE GTest::gmock)
-  add_executable(host_tests ${sources} ${CMAKE_BINARY_DIR}/config.cpp
-    $<TARGET_OBJECTS:test_objects>)
-  target_compile_options(host_tests PRIVATE ${sanitize})
-  target_link_options(host_tests PRIVATE ${sanitize})
-  target_link_libraries(host_tests PRIVATE GTest::gmock GTest::gtest_main)
-  set(programs host_tests test_objects)
-else()
-  file(GLOB fuzzers CONFIGURE_DEPENDS tests/host/fuzz/*_fuzz.cpp)
-  add_library(parts STATIC ${sources} ${CMAKE_BINARY_DIR}/config.cpp)
-  target_compile_options(parts PRIVATE ${sanitize} -fsanitize=fuzzer-no-link)
-  target_include_directories(parts PRIVATE tests/host tests/host/fakes src include)
-  foreach(source ${fuzzers})
-    get_filename_component(name ${source} NAME_WE)
-    add_executable(${name} ${source})
-    target_compile_options(${name} PRIVATE ${sanitize} -fsanitize=fuzzer)
-    target_link_options(${name} PRIVATE ${sanitize} -fsanitize=fuzzer)
-    target_link_libraries(${name} PRIVATE parts GTest::gtest)
-    list(APPEND programs ${name})
-  endforeach()
-endif()
+add_library(parts STATIC ${sources} ${CMAKE_BINARY_DIR}/config.cpp)
+target_compile_options(parts PRIVATE ${sanitize} -O1 -fsanitize=fuzzer-no-link)
+set(programs parts)
+
+# GoogleTest's templates take three times as long to compile optimised, and its headers are most
+# of what there is to read.
+file(GLOB tests CONFIGURE_DEPENDS tests/host/*_test.cpp)
+add_executable(host_tests ${tests})
+target_compile_options(host_tests PRIVATE ${sanitize} -O0)
+target_precompile_headers(host_tests PRIVATE <gmock/gmock.h> <functional> <map> <random> <set>
+  ${CMAKE_SOURCE_DIR}/tests/host/fakes/machine.h ${CMAKE_SOURCE_DIR}/tests/host/images.h)
+target_link_options(host_tests PRIVATE ${sanitize})
+target_link_libraries(host_tests PRIVATE parts GTest::gmock GTest::gtest_main)
+list(APPEND programs host_tests)
+
+file(GLOB fuzzers CONFIGURE_DEPENDS tests/host/fuzz/*_fuzz.cpp)
+foreach(source ${fuzzers})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_compile_options(${name} PRIVATE ${sanitize} -O1 -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE ${sanitize} -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE parts GTest::gtest)
+  list(APPEND programs ${name})
+endforeach()
 
 # fakes comes first: its hal/window.h replaces the real one.
 foreach(program ${programs})
@@ -61,44 +56,36 @@ foreach(maker ${makers})
   list(APPEND stamps ${stamp})
 endforeach()
 add_custom_target(images ALL DEPENDS ${stamps})
-add_compile_definitions(VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
-  VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
-if(TARGET host_tests)
-  target_compile_definitions(host_tests PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
-    VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
-endif()
 foreach(program ${programs})
+  target_compile_definitions(${program} PRIVATE VESPER_IMAGES="${CMAKE_BINARY_DIR}/images"
+    VESPER_TESTS="${CMAKE_SOURCE_DIR}/tests")
   add_dependencies(${program} images)
 endforeach()
 
 # The interface of include/vesper.h, for the i386, in every language that may include it.
-if(VESPER_BUILD STREQUAL host)
-  foreach(dialect c89 c99 c17 c++98 c++11 c++20)
-    set(stamp ${CMAKE_BINARY_DIR}/api_layout_${dialect}.stamp)
-    set(compiler ${CMAKE_C_COMPILER})
-    if(dialect MATCHES "\\+")
-      set(compiler ${CMAKE_CXX_COMPILER} -x c++)
-    endif()
-    add_custom_command(OUTPUT ${stamp}
-      COMMAND ${compiler} -std=${dialect} -m32 -ffreestanding -fsyntax-only -pedantic -Wall -Wextra
-        -Werror -I${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/tests/host/api_layout.c
-      COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
-      DEPENDS tests/host/api_layout.c include/vesper.h VERBATIM)
-    list(APPEND dialects ${stamp})
-  endforeach()
-  add_custom_target(api_layout ALL DEPENDS ${dialects})
-endif()
+foreach(dialect c89 c99 c17 c++98 c++11 c++20)
+  set(stamp ${CMAKE_BINARY_DIR}/api_layout_${dialect}.stamp)
+  set(compiler gcc)
+  if(dialect MATCHES "\\+")
+    set(compiler g++ -x c++)
+  endif()
+  add_custom_command(OUTPUT ${stamp}
+    COMMAND ${compiler} -std=${dialect} -m32 -ffreestanding -fsyntax-only -pedantic -Wall -Wextra
+      -Werror -I${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/tests/host/api_layout.c
+    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+    DEPENDS tests/host/api_layout.c include/vesper.h VERBATIM)
+  list(APPEND dialects ${stamp})
+endforeach()
+add_custom_target(api_layout ALL DEPENDS ${dialects})
 
 # A driver carried away: with the headers of src/hal, its own pieces, and tests/carried in place of
 # the kernel. It has to work, not only to compile.
-if(VESPER_BUILD STREQUAL host)
-  add_executable(carried tests/carried/main.cpp tests/carried/supply.cpp
-    src/drivers/block/ide.cpp src/block/ata.cpp src/block/ata_queue.cpp src/block/atapi.cpp
-    src/block/scsi.cpp src/block/scsi_disk.cpp src/block/device.cpp src/lib/format.cpp
-    src/lib/log.cpp src/lib/error.cpp)
-  target_include_directories(carried PRIVATE tests/carried src)
-  target_compile_options(carried PRIVATE ${sanitize})
-  target_link_options(carried PRIVATE ${sanitize})
-  add_custom_command(TARGET carried POST_BUILD  # what a driver makes, it keeps for ever
-    COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:carried> VERBATIM)
-endif()
+add_executable(carried tests/carried/main.cpp tests/carried/supply.cpp
+  src/drivers/block/ide.cpp src/block/ata.cpp src/block/ata_queue.cpp src/block/atapi.cpp
+  src/block/scsi.cpp src/block/scsi_disk.cpp src/block/device.cpp src/lib/format.cpp
+  src/lib/log.cpp src/lib/error.cpp)
+target_include_directories(carried PRIVATE tests/carried src)
+target_compile_options(carried PRIVATE ${sanitize} -O1)
+target_link_options(carried PRIVATE ${sanitize})
+add_custom_command(TARGET carried POST_BUILD  # what a driver makes, it keeps for ever
+  COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:carried> VERBATIM)

@@ -65,8 +65,7 @@ CHECK = ("clang-format", "clang-tidy")
 IMAGES = (  # for what the host tests read
     "makefs", "e2fsprogs", "dosfstools", "mtools", "exfatprogs", "fdisk", "gdisk", "genisoimage",
     "xorriso", "udftools", "cpio", "grub-common", "grub-pc-bin")
-HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev")
-FUZZ = BUILD + IMAGES + ("clang", "libclang-rt-14-dev")
+HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev", "clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
     "clang", "nasm", "python3-pytest", "gdb", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
     "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "vgabios", "seabios",

@@ -23,6 +23,7 @@ SOCKET = BUILD / "run/serial.sock"
 BREAK = b"\xff\xf3"        # telnet: IAC BRK (RFC 854); what we send never has FF in it
 BLOCK, WINDOW = 1024, 8    # bytes of data in a frame; frames that may be under way
 HEADER = 0xFFFFFFFF
+CANCEL = b"\x03"           # between frames
 LINE_KILL = b"\x15"        # Control-U: an empty line in the monitor
 PROMPT = rb"vesper> ?$"
 READY = rb"\x01R(\w+) (\w+)\r?\n|(reload: [^\r\n]+)"
@@ -162,6 +163,7 @@ class Push:
                     raise Problem("the machine has fallen silent")
                 kind, text = reply[1], reply[2].strip().decode(errors="replace")
                 if kind == b"D":
+                    self.port.write(CANCEL)  # nothing that was asked for twice comes after this
                     return
                 if kind == b"E":
                     raise Problem(f"the machine has given up: {text}")
@@ -174,7 +176,7 @@ class Push:
                 else:
                     wanted = max(wanted, offset)
         except KeyboardInterrupt:
-            self.port.write(b"~\x03")
+            self.port.write(b"~" + CANCEL)
             raise
 
 

@@ -68,7 +68,7 @@ def check(options) -> Result:
 
 def host(options) -> Result:
     packages.ensure(*packages.HOST)
-    build.run("host", BUILD / "host", "Building the host tests")
+    build.run("host", BUILD / "host", "Building the host tests and the fuzzers")
     shards = os.cpu_count() or 1
     with ThreadPoolExecutor(shards) as pool:
         results = list(pool.map(lambda shard: run_host_tests(options, shard, shards),
@@ -98,9 +98,9 @@ def run_host_tests(options, shard: int, shards: int) -> Result:
 
 
 def fuzz(options) -> Result:
-    packages.ensure(*packages.FUZZ)
-    build.run("fuzz", BUILD / "fuzz", "Building the fuzzers")
-    fuzzers = [path for path in sorted((BUILD / "fuzz").glob("*_fuzz"))
+    packages.ensure(*packages.HOST)
+    build.run("host", BUILD / "host", "Building the host tests and the fuzzers")
+    fuzzers = [path for path in sorted((BUILD / "host").glob("*_fuzz"))
                if options.filter in path.name]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda path: run_fuzzer(path, options), fuzzers))
@@ -109,14 +109,14 @@ def fuzz(options) -> Result:
 
 def run_fuzzer(program: Path, options) -> bool:
     name = program.name.removesuffix("_fuzz")
-    found = BUILD / "fuzz/found" / name  # what it finds interesting stays out of the repository
+    found = BUILD / "host/found" / name  # what it finds interesting stays out of the repository
     found.mkdir(parents=True, exist_ok=True)
     corpus = [CORPUS / name] if (CORPUS / name).is_dir() else []
     seconds = LONG_FUZZ_SECONDS if options.long else FUZZ_SECONDS
     effort = "-runs=0" if options.quick else f"-max_total_time={seconds}"
     try:
         code, output = captured("fuzz", program, effort, "-timeout=10", "-rss_limit_mb=2048",
-                                f"-artifact_prefix={BUILD / 'fuzz'}/{name}-", found, *corpus)
+                                f"-artifact_prefix={BUILD / 'host'}/{name}-", found, *corpus)
     except subprocess.TimeoutExpired as late:
         code, output = 1, f"stopped after {late.timeout} s"
     if code:

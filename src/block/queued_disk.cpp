@@ -94,7 +94,9 @@ DiskCommand& CommandQueue::divide(BlockRequest& request)
     command.request = &request;
     command.first = request.position + request.started;
     command.count = command.left = std::min(request.count - request.started, most);
-    command.data = request.data + size_t{request.started} * disk.block_bytes;
+    command.data = nullptr;
+    if (has_data(command.operation))
+        command.data = request.data + size_t{request.started} * disk.block_bytes;
     command.in_parts = false;
     command.tries = 0;
     request.started += command.count;

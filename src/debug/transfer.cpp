@@ -149,7 +149,15 @@ void Transfer::fail(Error error, std::string_view why)
     why_.append(why);
 }
 
-void Transfer::accept() { line_.send("\001D\n"); }
+void Transfer::accept()
+{
+    line_.send("\001D\n");
+    for (Deadline end{patience}; !end.passed();) {
+        int byte = line_.receive();
+        if (byte == cancel) return;
+        if (byte < 0) pause();
+    }
+}
 
 void Transfer::refuse(std::string_view why)
 {

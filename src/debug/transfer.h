@@ -9,7 +9,8 @@
 // From the machine: lines that begin with 01, so that they cannot be mistaken for what else it
 // says: R1 ROOM: ready, protocol 1; A OFFSET: wanted next; N OFFSET: something is missing, all from
 // there on is wanted again; D: done; E WHY: given up. Numbers are hexadecimal. Only the machine
-// asks again when nothing comes: no byte follows what it has declared done.
+// asks again when nothing comes. What it asked for may come twice, and late: the sender answers D
+// with 03, and what comes before that is nobody's.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +52,7 @@ public:
         return {reinterpret_cast<const char*>(text.data()), text.size()};
     }
 
-    void accept();  // tells the sender that it has been taken, or
+    void accept();  // tells the sender that it has been taken, and hears its last word; or
     void refuse(std::string_view why);
     std::string_view why() const { return why_; }
 

@@ -67,13 +67,14 @@ def test_an_error_names_its_block(boot, tmp_path, what, event, text):
     machine.see(f"ld0 {what}: the device reported an error")
 
 
-def test_unplugged_under_load(boot, tmp_path):
+def test_unplugged_between_two_reads(boot, tmp_path):
+    """Not with reads under way: QEMU 7.2 itself crashes then. NvmeTest.Gone does that."""
     path = disks.make(tmp_path / "disk.img")
     machine = boot(disks.PAYLOAD, "--append", "args=ld0 storm", qemu_options=(
         *disks.drive(path, "n"), *nvme("n", ",id=gone,addr=5")))
     machine.see("ld0: 16384 blocks")
     machine.qmp("device_del", id="gone")
-    machine.type("e")
+    machine.type("q")
     machine.see("nvme0: it is gone\r\n")
     machine.see("ld0 storm: the device has been removed\r\n")
     machine.see(PROMPT)

@@ -359,8 +359,8 @@ constexpr const char* harmless[] = {
     "/tmp/.*: files corrupted.*\n",
     // a file's chain that ends behind its size
     "ERROR: .*: more clusters are allocated. truncate to .*\n",
-    "/.*\n  File size is \\d+ bytes, cluster chain length is > \\d+ bytes.\n"
-    "  Truncating file to \\d+ bytes.\n",
+    ("/.*\n  File size is \\d+ bytes, cluster chain length is > \\d+ bytes.\n"
+     "  Truncating file to \\d+ bytes.\n"),
 };
 // Of a rename, moreover: both names are there.
 constexpr const char* doubled[] = {

@@ -15,7 +15,6 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 constexpr size_t superblock = 8192;  // makefs puts it there
-constexpr size_t all = 1 << 20;
 
 struct Machine {
     FakeMachine machine;

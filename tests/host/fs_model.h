@@ -36,9 +36,10 @@ struct Options {
 };
 
 struct Object {
+    explicit Object(NodeType is, std::string holds = {}) : type(is), data(std::move(holds)) {}
     NodeType type;
-    std::string data = {};  // of a link: where it leads
-    std::map<std::string, std::shared_ptr<Object>> entries = {};
+    std::string data;  // of a link: where it leads
+    std::map<std::string, std::shared_ptr<Object>> entries;
 };
 using ObjectPointer = std::shared_ptr<Object>;
 

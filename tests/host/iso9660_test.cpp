@@ -306,9 +306,9 @@ TEST(Iso9660, CompressedFilesAreRefused)
     ImageDevice image = ImageDevice::load("iso-small.iso");
     char* record = record_of(image.data, "TWO.;1");
     char* end = record + uint8_t(record[0]);
-    char* tf = std::search(record, end, "TF", "TF" + 2);
-    ASSERT_NE(tf, end);
-    memcpy(tf, "ZF", 2);
+    size_t tf = std::string_view(record, end).find("TF");
+    ASSERT_NE(tf, std::string_view::npos);
+    record[tf] = 'Z';
     Iso volume(std::move(image));
     std::byte bytes[10];
     EXPECT_EQ(volume.node("two").read(0, bytes).error(), Error::unsupported);

@@ -58,6 +58,7 @@ struct Line final : debug::TransferLine {
         EXPECT_EQ(reply[0], '\1');
         uint32_t offset = uint32_t(strtoul(&reply[2], nullptr, 16));
         if (reply[1] == 'R') offset = ~0u;
+        if (reply[1] == 'D') put("\3");
         if (reply[1] == 'E' || reply[1] == 'D') return;
         Bytes data = payload + symbols;
         Bytes next = offset == ~0u
@@ -125,6 +126,27 @@ TEST_F(TransferTest, PayloadAndSymbolsArrive)
     expect_whole(line);
     transfer->accept();
     EXPECT_TRUE(line.said.ends_with("\1D\n"));
+    EXPECT_TRUE(line.under_way.empty());
+}
+
+// The machine asked again, and then all of it came: the sender does what it was asked for.
+TEST_F(TransferTest, WhatComesTwiceIsNotTyped)
+{
+    Line line(sample(3000));
+    expect_whole(line);
+    line.put(frame(0, line.payload.substr(0, 1024)) + frame(1024, line.payload.substr(1024, 1024)));
+    transfer->accept();
+    EXPECT_TRUE(line.under_way.empty());
+}
+
+TEST_F(TransferTest, ASenderThatGoesAfterTheLastByte)
+{
+    Line line(sample(3000));
+    expect_whole(line);
+    line.silent = true;
+    uint64_t from = machine.now_us;
+    transfer->accept();
+    EXPECT_LT(machine.now_us - from, 6'000'000u);
 }
 
 TEST_F(TransferTest, AllOfTheMemoryCanBeUsed)

@@ -5,7 +5,8 @@
  *           as their complement; flush, discard of sectors 8192 ... 12287
  *   read    reads the first MiB, and says what came of it
  *   fill    writes the first MiB, and says what came of it
- *   storm   reads at random, 32 at once, until an error; e: ejects slot 5 as an ACPI system does */
+ *   storm   reads at random, 32 at once, until an error; e: ejects slot 5 as an ACPI system does;
+ *           q: the same between two reads */
 #include "vesper.h"
 #include "vesper_text.h"
 
@@ -76,9 +77,8 @@ static void submit(struct vesper_block_request* r, uint64_t first, uint32_t oper
     if (refused < 0) r->result = refused;
 }
 
-static void obey(int key)
+static void eject(void)
 {
-    if (key != 'e') return;
     __asm__ volatile("outl %0, %w1" : : "a"(0), "Nd"(0xae10));
     __asm__ volatile("outl %0, %w1" : : "a"(1 << 5), "Nd"(0xae08));
 }
@@ -88,7 +88,7 @@ static void obey(int key)
 static int many(uint32_t operation, uint32_t count, uint32_t begin, uint32_t sectors)
 {
     uint32_t next = 0, used[at_once] = {0}, active, pieces = sectors / (bytes / 512);
-    int result = 0;
+    int result = 0, key = 0;
     do {
         active = 0;
         for (uint32_t i = 0; i < at_once; ++i) {
@@ -101,7 +101,7 @@ static int many(uint32_t operation, uint32_t count, uint32_t begin, uint32_t sec
                          !is_right(r->data, r->first * scale, bytes / 512, 0))
                     result = VESPER_CORRUPT;
             }
-            if (!used[i] && result == 0 && (count == 0 || next < count)) {
+            if (!used[i] && result == 0 && (count == 0 || next < count) && key != 'q') {
                 uint32_t piece = operation == VESPER_READ ? random(pieces) : next % pieces;
                 r->data = buffers[i];
                 submit(r, (begin + piece * (bytes / 512)) / scale, operation);
@@ -111,7 +111,12 @@ static int many(uint32_t operation, uint32_t count, uint32_t begin, uint32_t sec
             active += used[i];
         }
         v->block->poll();
-        if (count == 0) obey(v->keyq());
+        if (key != 'q') key = count == 0 ? v->keyq() : 0;
+        if (key == 'e' || (key == 'q' && !active)) {
+            eject();
+            key = 0;
+            active = 1;
+        }
     } while (active);
     return result;
 }
