@@ -203,13 +203,14 @@ TEST_F(P9Test, ANumberThatIsAnotherObjectsNow)
 
 TEST_F(P9Test, DirectoriesAreListed)
 {
+    constexpr int count = 300;
     mount();
-    for (int i = 0; i < 1000; ++i) put("entry " + std::to_string(i), "");
+    for (int i = 0; i < count; ++i) put("entry " + std::to_string(i), "");
     for (size_t most : {1, 7, 1000}) {
         server.most_entries = most;
         auto names = fs_model::list(node("/"));
-        ASSERT_EQ(names.size(), 1000u);
-        for (int i = 0; i < 1000; ++i) EXPECT_EQ(names[size_t(i)], "entry " + std::to_string(i));
+        ASSERT_EQ(names.size(), size_t(count));
+        for (int i = 0; i < count; ++i) EXPECT_EQ(names[size_t(i)], "entry " + std::to_string(i));
     }
     fs::DirectoryEntry entry;
     std::set<std::string> seen;
@@ -220,9 +221,9 @@ TEST_F(P9Test, DirectoriesAreListed)
         int number = std::stoi(name.substr(6));
         std::string next = "/entry " + std::to_string(number + 1);
         EXPECT_TRUE(number % 3 != 0 || fs::remove("/" + name));
-        EXPECT_TRUE(number % 3 != 1 || number == 999 || fs::remove(next));
+        EXPECT_TRUE(number % 3 != 1 || number == count - 1 || fs::remove(next));
     }
-    for (int i = 0; i < 1000; ++i)
+    for (int i = 0; i < count; ++i)
         EXPECT_EQ(seen.contains("entry " + std::to_string(i)), i % 3 != 2) << i;
     uint64_t ahead = 0, behind = 0;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(root.next_entry(ahead, entry).value());
