@@ -17,6 +17,9 @@ HELP = """\
       (samples/demo.c) runs. Its functions' names become /kexec.sym, for fault reports.
       A C or C++ program gets a C library, unless its main takes a struct vesper * (docs/sdk.md).
         --root DIR          the root also has the files of this folder
+        --share DIR         this folder itself is the root, by virtio-9p, and there is no disk: what
+                            either side changes there the other one sees. PAYLOAD is not put into
+                            DIR, the kernel has it as payload:/kexec; without one, DIR/kexec runs
         --fs FS             ffs2 (default) ffs1 ext2 ext4 fat16 fat32 iso9660; tar and cpio: the
                             root is md0, an archive that the loader puts into memory
         --label LABEL       mbr (default): the root is wd0p1; gpt: the same; bsd: a NetBSD
@@ -88,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     run = argparse.ArgumentParser(parents=[disk], add_help=False)
     run.add_argument("payload", nargs="?")
     run.add_argument("--fs", choices=image.FILE_SYSTEMS + image.ARCHIVES, default="ffs2")
+    run.add_argument("--share", metavar="DIR")
     run.add_argument("--label", choices=image.LABELS, default="mbr")
     run.add_argument("--boot", choices=("multiboot", "multiboot2", "pvh", "netbsd"),
                      default="multiboot")

@@ -22,6 +22,25 @@ MULTIBOOT_MAGIC = struct.pack("<I", 0x1BADB002)
 
 
 @dataclass
+class Share:
+    """A folder that the guest has by virtio-9p.
+
+    security_model=none: files are the user's own, modes and symbolic links are what they are, on
+    either side. The "mapped" ones keep modes aside, and make links files that only guests can read;
+    "passthrough" needs root, to give files to others.
+    """
+    tag: str
+    folder: Path
+    read_only: bool = False
+
+    def command_line(self) -> list[str]:
+        path = str(self.folder).replace(",", ",,")
+        return ["-fsdev", f"local,id={self.tag},path={path},security_model=none,multidevs=remap"
+                          f"{',readonly=on' if self.read_only else ''}",
+                "-device", f"virtio-9p-pci,fsdev={self.tag},mount_tag={self.tag}"]
+
+
+@dataclass
 class Pc:
     """What to run. Disks are masters and slaves of IDE channels in turn."""
     program: str = PROGRAM
@@ -33,6 +52,7 @@ class Pc:
     kernel: Path | None = None
     append: str = ""
     module: Path | None = None     # what QEMU loads beside the kernel
+    shares: list["Share"] = field(default_factory=list)
     display: str = "none"
     options: list[str] = field(default_factory=list)
 
@@ -56,6 +76,8 @@ class Pc:
             name = str(disk).replace(",", ",,")
             words += ["-drive", f"if=none,id=disk{number},format=raw,file={name}", "-device",
                       f"ide-hd,drive=disk{number},bus={bus}.{number // 2},unit={number % 2}{boot}"]
+        for share in self.shares:
+            words += share.command_line()
         return words + self.options
 
 

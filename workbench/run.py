@@ -30,6 +30,39 @@ def chosen_root(options) -> Path | None:
     return Path(options.root)
 
 
+def shared_folder(options) -> Path | None:
+    """That of --share, with which there are no disks."""
+    if not options.share:
+        return None
+    folder = Path(options.share)
+    if not folder.is_dir():
+        raise Problem(f"--share {shown(folder)} is not a folder")
+    if options.root:
+        raise Problem("--share and --root exclude each other", "The folder is the root.")
+    if options.boot not in ("multiboot", "pvh"):
+        raise Problem(f"--share does not go with --boot {options.boot}",
+                      "GRUB would need a disk; multiboot and pvh do not.")
+    if options.machine == "isapc":
+        raise Problem("--share needs PCI, which isapc lacks")
+    return folder.absolute()
+
+
+def machine_with_share(options, pc: qemu.Pc, kexec: Path | None, work: Path) -> None:
+    """The folder as the root. A payload is not copied there: it has a share of its own."""
+    pc.shares.append(qemu.Share("share", shared_folder(options)))
+    words = "root=share"
+    if kexec:
+        folder = work / "payload"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for path, name in ((kexec, "kexec"), (payload.symbol_file(kexec), "kexec.sym")):
+            if path.is_file():
+                shutil.copyfile(path, folder / name)
+        pc.shares.append(qemu.Share("payload", folder.absolute(), read_only=True))
+        words += " kexec=payload:/kexec"
+    pc.append = f"{words} {pc.append}".strip()
+
+
 def make_image(options) -> int:
     source, root, out = payload.find(options.payload), chosen_root(options), Path(options.out)
     if out.is_block_device():
@@ -46,11 +79,17 @@ def make_image(options) -> int:
     return 0
 
 
-def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
-    """The PC that the options describe, with its disks made."""
+def machine(options, kernel: Path, kexec: Path | None, work: Path) -> qemu.Pc:
+    """The PC that the options describe, with its disks made. No kexec: the root has one, or none.
+    """
     pc = qemu.Pc(machine=options.machine, cpu=options.cpu, memory=options.memory,
                  append=options.append, display=options.display, options=options.qemu)
     work.mkdir(parents=True, exist_ok=True)
+    if options.share:
+        pvh = options.boot == "pvh"
+        pc.kernel = qemu.without_multiboot(kernel, work / "vesper.pvh") if pvh else kernel
+        machine_with_share(options, pc, kexec, work)
+        return pc
     disk, boot_disk, archive = work / "disk.img", work / "boot.img", None
     if options.fs in image.ARCHIVES:
         archive = work / f"root.{options.fs}"
@@ -77,22 +116,28 @@ def machine(options, kernel: Path, kexec: Path, work: Path) -> qemu.Pc:
     return pc
 
 
-def ensure(options, source: Path, *more: str) -> None:
+def ensure(options, source: Path | None, *more: str) -> None:
     """Installs what a run needs."""
-    packages.ensure(*packages.BUILD, "qemu-system-x86", *payload.needs(source), *more,
-                    *packages.FILE_SYSTEM[options.fs],
+    packages.ensure(*packages.BUILD, "qemu-system-x86", *more,
+                    *(payload.needs(source) if source else ()),
+                    *(() if options.share else packages.FILE_SYSTEM[options.fs]),
                     *(packages.GRUB if options.boot in ("multiboot2", "netbsd") else ()),
                     *(["qemu-system-gui"] if options.display == "gtk" else []))
 
 
 def run(options) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    source = payload.find(options.payload)
+    folder, source = shared_folder(options), None
+    if options.payload or not folder:
+        source = payload.find(options.payload)
+    elif not (folder / "kexec").is_file():
+        raise Problem(f"there is no {shown(folder / 'kexec')}",
+                      "Give a payload, or build one there.")
     chosen_root(options)
     ensure(options, source)
     if options.display == "curses" and not terminal:
         raise Problem("--display curses needs a terminal")
-    kexec = payload.make(source)  # whose mistakes are the likeliest
+    kexec = payload.make(source) if source else None  # whose mistakes are the likeliest
     pc = machine(options, build.kernel(options.config), kexec, BUILD / "run")
     limit = options.timeout or (None if terminal else DEFAULT_LIMIT)
     with qemu.Emulator(pc, reboot=terminal) as emulator, \

@@ -38,60 +38,81 @@ bool has_partitions(const BlockDevice& disk)
 
 Result<void> mount_named(std::string_view name)
 {
-    BlockDevice* device = find_block_device(name);
-    if (!device) {
-        Text<160> there;
-        for (BlockDevice* d = first_block_device(); d; d = d->next)
-            there.append(' ').append(d->name);
-        return hal::fail(Error::not_found,
-                         "root={}: there is no such disk or partition; there are:{}", name,
-                         there.empty() ? std::string_view(" none") : there.view());
+    auto mounted = fs::volume(name);
+    if (mounted) {
+        use_root(*mounted.value());
+        return {};
     }
-    auto mounted = fs::mount(*device);
-    if (mounted.error() == Error::not_found)
-        return hal::fail(Error::not_found, "root={}: no file system that this kernel knows", name);
-    if (!mounted)
+    if (mounted.error() != Error::not_found)
         return hal::fail(mounted.error(), "root={}: {}", name, error_text(mounted.error()));
-    use_root(*mounted.value());
-    return {};
+    if (find_block_device(name))
+        return hal::fail(Error::not_found, "root={}: no file system that this kernel knows", name);
+    Text<160> there;
+    for (BlockDevice* d = first_block_device(); d; d = d->next) there.append(' ').append(d->name);
+    for (MessageChannel* c = first_message_channel(); c; c = c->next)
+        there.append(' ').append(c->name);
+    return hal::fail(Error::not_found, "root={}: there is no such disk or partition; there are:{}",
+                     name, there.empty() ? std::string_view(" none") : there.view());
 }
 
 // Without a payload the first file system is the root all the same: the operator may look around.
 // The others are mounted again when they are used.
-Result<void> find_root(std::string_view path)
-{
-    unsigned volumes = 0;
-    fs::Volume* first = nullptr;
-    for (BlockDevice* device = first_block_device(); device; device = device->next) {
-        if (has_partitions(*device) && !device->is_volume) continue;
-        auto mounted = fs::mount(*device);
+class RootSearch {
+public:
+    explicit RootSearch(std::string_view path) : path_(path) {}
+
+    // True if the volume has the payload, and is the root.
+    bool ends_at(std::string_view name, Result<fs::Volume*> mounted)
+    {
         if (!mounted) {
             if (mounted.error() != Error::not_found)
-                hal::log("{}: {}", device->name.view(), error_text(mounted.error()));
-            continue;
+                hal::log("{}: {}", name, error_text(mounted.error()));
+            return false;
         }
         fs::Volume& volume = *mounted.value();
-        auto file = fs::look_up(*volume.file_system, path);
-        bool found = file && file.value()->type == fs::NodeType::file;
-        if (!file && file.error() != Error::not_found)
-            hal::log("{}: {}: {}", device->name.view(), path, error_text(file.error()));
-        if (found) {
-            if (first) (void)fs::unmount(*first);
+        auto file = fs::look_up(*volume.file_system, path_);
+        if (file && file.value()->type == fs::NodeType::file) {
+            if (first_) (void)fs::unmount(*first_);
             use_root(volume);
-            return {};
+            return true;
         }
-        if (volumes++ == 0)
-            first = &volume;
+        if (!file && file.error() != Error::not_found)
+            hal::log("{}: {}: {}", name, path_, error_text(file.error()));
+        if (volumes_++ == 0)
+            first_ = &volume;
         else
             (void)fs::unmount(volume);  // nothing has been written
+        return false;
     }
-    if (!first_block_device()) return hal::fail(Error::not_found, "no root: no disk was found");
-    if (!first)
-        return hal::fail(Error::not_found,
-                         "no root: no disk has a file system that this kernel can read");
-    hal::log("{} is on none of the {} file systems", path, volumes);
-    use_root(*first);
-    return Error::not_found;
+    Result<void> give_up()
+    {
+        if (!first_block_device() && !first_)
+            return hal::fail(Error::not_found, "no root: no disk was found");
+        if (!first_)
+            return hal::fail(Error::not_found,
+                             "no root: no disk has a file system that this kernel can read");
+        hal::log("{} is on none of the {} file systems", path_, volumes_);
+        use_root(*first_);
+        return Error::not_found;
+    }
+
+private:
+    std::string_view path_;
+    unsigned volumes_ = 0;
+    fs::Volume* first_ = nullptr;
+};
+
+Result<void> find_root(std::string_view path)
+{
+    RootSearch search(path);
+    for (BlockDevice* device = first_block_device(); device; device = device->next) {
+        if (has_partitions(*device) && !device->is_volume) continue;
+        if (search.ends_at(device->name, fs::mount(*device))) return {};
+    }
+    for (MessageChannel* channel = first_message_channel(); channel; channel = channel->next) {
+        if (search.ends_at(channel->name, fs::mount(*channel))) return {};
+    }
+    return search.give_up();
 }
 
 class FileImage final : public Image {

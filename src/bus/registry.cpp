@@ -52,6 +52,7 @@ constinit List<SerialPort> serial_ports;
 constinit List<CalendarClock> calendar_clocks;
 constinit List<PowerControl> power_controls;
 constinit List<RandomSource> random_sources;
+constinit List<MessageChannel> message_channels;
 
 // "wd1" is of the kind "wd"; its partition "wd1a" is not.
 bool is_kind(std::string_view name, std::string_view kind)
@@ -96,6 +97,10 @@ void publish(SerialPort& port, std::string_view kind) { serial_ports.add(port, k
 void publish(CalendarClock& clock, std::string_view kind) { calendar_clocks.add(clock, kind); }
 void publish(PowerControl& control, std::string_view kind) { power_controls.add(control, kind); }
 void publish(RandomSource& source, std::string_view kind) { random_sources.add(source, kind); }
+void publish(MessageChannel& channel, std::string_view kind)
+{
+    message_channels.add(channel, kind);
+}
 BlockDevice* first_block_device() { return block_devices.first; }
 HotPlug* first_hot_plug() { return hot_plugs.first; }
 TextOutput* first_text_output() { return text_outputs.first; }
@@ -104,6 +109,7 @@ SerialPort* first_serial_port() { return serial_ports.first; }
 CalendarClock* first_calendar_clock() { return calendar_clocks.first; }
 PowerControl* first_power_control() { return power_controls.first; }
 RandomSource* first_random_source() { return random_sources.first; }
+MessageChannel* first_message_channel() { return message_channels.first; }
 
 void withdraw(const Device& owner)
 {
@@ -117,6 +123,7 @@ void withdraw(const Device& owner)
     calendar_clocks.remove_of(owner);
     power_controls.remove_of(owner);
     random_sources.remove_of(owner);
+    message_channels.remove_of(owner);
 }
 
 BlockDevice* find_block_device(std::string_view name)
@@ -148,4 +155,5 @@ void reset_registry()
     calendar_clocks.first = nullptr;
     power_controls.first = nullptr;
     random_sources.first = nullptr;
+    message_channels.first = nullptr;
 }

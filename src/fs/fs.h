@@ -128,6 +128,8 @@ struct FileSystemDriver {
     // Without a disk: makes the volume of this name when it is used for the first time.
     const char* volume = nullptr;
     Result<FileSystem*> (*make)() = nullptr;
+    // On a file server, whatever it shares. Errors: those of the way there, and mount()'s.
+    Result<FileSystem*> (*connect)(MessageChannel& channel) = nullptr;
 };
 
 // ---- following paths (vfs.cpp); volumes.h has the same for paths that begin with a volume

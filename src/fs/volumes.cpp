@@ -23,7 +23,7 @@ void forget(Volume& volume)
 
 // Takes the file system, and the cache.
 Result<Volume*> add(std::string_view name, Result<FileSystem*> made, BlockDevice* device,
-                    BlockCache* cache)
+                    BlockCache* cache, MessageChannel* channel = nullptr)
 {
     auto volume = made ? make<Volume>() : Result<Volume*>(made.error());
     if (!volume) {
@@ -31,7 +31,7 @@ Result<Volume*> add(std::string_view name, Result<FileSystem*> made, BlockDevice
         delete cache;
         return volume.error();
     }
-    *volume.value() = {name, made.value(), device, cache};
+    *volume.value() = {name, made.value(), device, cache, channel};
     Volume** last = &volumes;
     while (*last) last = &(*last)->next;
     *last = volume.value();
@@ -114,6 +114,18 @@ Result<Volume*> mount(BlockDevice& device)
     return add(device.name, recognise(*cache), &device, cache);
 }
 
+Result<Volume*> mount(MessageChannel& channel)
+{
+    if (Volume* known = find_volume(channel.name)) return known;
+    for (const FileSystemDriver* driver : config_file_systems) {
+        if (!driver->connect) continue;
+        auto connected = driver->connect(channel);
+        if (connected || connected.error() != Error::not_found)
+            return add(channel.name, connected, nullptr, nullptr, &channel);
+    }
+    return Error::not_found;
+}
+
 Result<Volume*> volume(std::string_view name)
 {
     if (Volume* known = find_volume(name)) return known;
@@ -121,8 +133,11 @@ Result<Volume*> volume(std::string_view name)
         if (driver->make && name == driver->volume)
             return add(name, driver->make(), nullptr, nullptr);
     }
-    BlockDevice* device = find_block_device(name);
-    return device ? mount(*device) : Error::not_found;
+    if (BlockDevice* device = find_block_device(name)) return mount(*device);
+    for (MessageChannel* channel = first_message_channel(); channel; channel = channel->next) {
+        if (name == channel->name.view() || name == channel->tag.view()) return mount(*channel);
+    }
+    return Error::not_found;
 }
 
 Result<void> unmount(Volume& volume)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The mounted volumes, and everything that is done by path. "wd0p1:/folder/file" is on the volume
-// wd0p1, "ram:/x" in RAM, and "/x" on the root. What comes before the first ':' is a volume if
-// there is no '/' in it. Symbolic links stay on their volume.
+// wd0p1, "ram:/x" in RAM, "vio9p0:/x" on a file server, which its tag names too ("share:/x"), and
+// "/x" on the root. What comes before the first ':' is a volume if there is no '/' in it. Symbolic
+// links stay on their volume.
 //
 // Volumes are mounted when they are used for the first time. Nothing is written to a disk before
 // sync(), unless the cache is full.
@@ -15,6 +16,7 @@ struct Volume {
     FileSystem* file_system;  // never null
     BlockDevice* device;      // null if it is on none
     BlockCache* cache;        // of the device
+    MessageChannel* channel;  // to a file server; null if it is on none
     uint32_t handles = 0;     // open files
     Volume* next = nullptr;
 };
@@ -27,8 +29,9 @@ void set_root(Volume* volume);
 // Errors: not_found (no file system knows it), no_memory, unsupported, gone, and a driver's own,
 // which it has logged.
 Result<Volume*> mount(BlockDevice& device);
-// The volume of this name, mounted if it was not. Errors: not_found (no disk or partition has that
-// name), and mount()'s.
+Result<Volume*> mount(MessageChannel& channel);  // what a file server shares
+// The volume of this name, mounted if it was not. Errors: not_found (no disk, partition or file
+// server has that name), and mount()'s.
 Result<Volume*> volume(std::string_view name);
 // Syncs, and forgets the volume. Errors: busy (files are open; the root), and sync()'s: then it
 // stays mounted, but for gone: the device went, and with it what had not been synced.

@@ -334,6 +334,27 @@ protected:
     ~RandomSource() = default;
 };
 
+// A way to a file server. One message at a time goes there, and its answer comes back.
+class MessageChannel {
+public:
+    struct Message {
+        std::span<const std::byte> request, from;  // sent, one behind the other
+        std::span<std::byte> reply, into;          // filled with the answer, likewise
+    };
+    // Returns how many bytes the answer has. Errors: unsupported (the device cannot reach `from` or
+    // `into`; nothing was sent). Others have been logged, and the server may have forgotten all
+    // that it had been told: timed_out, device, gone, no_memory.
+    virtual Result<uint32_t> exchange(const Message& message) = 0;
+
+    Text<16> name;
+    Text<64> tag;  // what the server calls that which it shares; may be empty
+    const Device* owner = nullptr;
+    MessageChannel* next = nullptr;
+
+protected:
+    ~MessageChannel() = default;
+};
+
 // The registry. publish() gives the next free name of the kind ("wd" -> "wd1").
 void publish(BlockDevice& device, std::string_view kind);
 void publish_as(BlockDevice& device, std::string_view name);
@@ -344,6 +365,7 @@ void publish(SerialPort& port, std::string_view kind);
 void publish(CalendarClock& clock, std::string_view kind);
 void publish(PowerControl& control, std::string_view kind);
 void publish(RandomSource& source, std::string_view kind);
+void publish(MessageChannel& channel, std::string_view kind);
 BlockDevice* first_block_device();
 HotPlug* first_hot_plug();
 TextOutput* first_text_output();
@@ -352,6 +374,7 @@ SerialPort* first_serial_port();
 CalendarClock* first_calendar_clock();
 PowerControl* first_power_control();
 RandomSource* first_random_source();
+MessageChannel* first_message_channel();
 // Takes back what the driver of this device has published: block devices stay in the list,
 // withdrawn.
 void withdraw(const Device& owner);

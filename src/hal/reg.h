@@ -62,6 +62,13 @@ class Registers {
 public:
     constexpr Registers() = default;
     constexpr explicit Registers(Window window) : window_(window) {}
+    // Those that begin so many bytes further on.
+    Registers from(unsigned bytes) const
+    {
+        Window window = window_;
+        window.base += bytes;
+        return Registers(window);
+    }
 
     template <class R>
     [[gnu::always_inline]] typename R::Raw read(Caller caller = __builtin_FUNCTION()) const

@@ -3,8 +3,11 @@
 import struct
 from pathlib import Path
 
+from machine import PROMPT
+
 PAYLOAD = Path(__file__).parent / "payloads/disks.c"
 SECTORS = 16384  # that have the pattern
+TIB = 1 << 40
 
 
 def sectors(first: int, count: int, flip: int = 0) -> bytes:
@@ -58,3 +61,39 @@ def check(machine, name: str, path: Path, block_bytes: int, size: int) -> None:
         flip = 0xffffffffffffffff
         assert data[4096 * 512:8192 * 512] == sectors(4096, 4096, flip), "what the host sees"
         assert data[12288 * 512:SECTORS * 512] == sectors(12288, SECTORS - 12288)
+
+
+# ---- what every controller's disks have to do. `device`: the options that connect drive "n";
+# `words`: what else the workbench is told.
+
+def run(boot, what: str, *options: str, name: str = "ld0", words=()):
+    return boot(PAYLOAD, *words, "--append", f"args={name} {what}", qemu_options=options)
+
+
+def reads_and_writes(boot, folder: Path, *device: str, size: int = SECTORS * 512, name="ld0",
+                     words=()):
+    """As the host sees it."""
+    path = make(folder / "disk.img", size)
+    machine = run(boot, "check", *drive(path, "n"), *device, name=name, words=words)
+    check(machine, name, path, 512, size)
+    return machine
+
+
+def has_a_bad_block(boot, folder: Path, what: str, event: str, *device: str, name="ld0", words=()):
+    """Block 777 fails: the payload is told."""
+    path = make(folder / "disk.img")
+    machine = run(boot, what, *broken(path, "n", event, 777, folder), *device, name=name,
+                  words=words)
+    machine.see(f"{name} {what}: the device reported an error")
+    return machine
+
+
+def is_unplugged(boot, folder: Path, *device: str, key: str, name="ld0"):
+    """The device whose id is "gone" goes in the middle of many reads, and the key is typed."""
+    machine = run(boot, "storm", *drive(make(folder / "disk.img"), "n"), *device, name=name)
+    machine.see(f"{name}: {SECTORS} blocks")
+    machine.qmp("device_del", id="gone")
+    machine.type(key)
+    machine.see(f"{name} storm: the device has been removed\r\n")
+    machine.see(PROMPT)
+    return machine

@@ -9,7 +9,7 @@ from workbench.console import ROOT
 
 OBEY = ROOT / "tests/emu/payloads/obey.c"
 MEDIA = ROOT / "tests/emu/payloads/media.c"
-TIB = 1 << 40
+Q35 = ("--machine", "q35")
 CONTROLLER = ("-device", "ich9-ahci,id=sata")
 
 
@@ -31,17 +31,12 @@ def test_the_root_may_be_on_one(boot, pc, bus):
 
 
 def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd1 check",
-                   qemu_options=(*disks.drive(path, "n"), *disk("n", 5)))
-    disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
+    disks.reads_and_writes(boot, tmp_path, *disk("n", 5), name="wd1", words=Q35)
 
 
 def test_the_same_on_ide(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=wd1 check", qemu_options=(
-        *disks.drive(path, "n"), "-device", "ide-hd,drive=n,bus=ide.1,unit=1"))
-    disks.check(machine, "wd1", path, 512, disks.SECTORS * 512)
+    machine = disks.reads_and_writes(boot, tmp_path, "-device", "ide-hd,drive=n,bus=ide.1,unit=1",
+                                     name="wd1")
     assert "wd1 discard: no error" in machine.text()
 
 
@@ -52,8 +47,7 @@ def test_many_ports_and_controllers(boot, tmp_path):
         paths.append(disks.make(tmp_path / f"{number}.img"))
         options += disks.drive(paths[-1], f"d{number}")
         options += disk(f"d{number}", port, bus=bus)
-    machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd4 check",
-                   qemu_options=tuple(options))
+    machine = disks.run(boot, "check", *options, name="wd4", words=Q35)
     text = machine.see("(.*)wd4 reads")[0].decode()
     port = re.search(r"\nwd4 at ahci\d port (\d)", text)[1]
     machine.read_up_to = 0
@@ -64,32 +58,25 @@ def test_many_ports_and_controllers(boot, tmp_path):
 
 
 def test_beyond_two_tebibytes(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img", 3 * TIB)
-    machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd1 check",
-                   qemu_options=(*disks.drive(path, "n"), *disk("n", 0)))
-    disks.check(machine, "wd1", path, 512, 3 * TIB)
+    disks.reads_and_writes(boot, tmp_path, *disk("n", 0), size=3 * disks.TIB, name="wd1", words=Q35)
 
 
 @pytest.mark.parametrize("what, event", (("read", "read_aio"), ("fill", "write_aio")))
 def test_an_error_names_its_blocks(boot, tmp_path, what, event):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", f"args=wd1 {what}",
-                   qemu_options=(*disks.broken(path, "n", event, 777, tmp_path),
-                                 *disk("n", 2, ",werror=report,rerror=report")))
+    machine = disks.has_a_bad_block(boot, tmp_path, what, event,
+                                    *disk("n", 2, ",werror=report,rerror=report"), name="wd1",
+                                    words=Q35)
     verb = "write" if what == "fill" else "read"
-    machine.see(rf"wd1: {verb} of blocks 0...2047: ABRT \(status [0-9a-f]+, error 04\)\r\n")
-    machine.see(f"wd1 {what}: the device reported an error")
+    assert re.search(rf"\nwd1: {verb} of blocks 0...2047: ABRT \(status [0-9a-f]+, error 04\)\n",
+                     machine.text())
     assert machine.text().count(f"{verb} of blocks") == 1
 
 
 def test_one_bad_block_does_not_keep_others_from_being_read(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--machine", "q35", "--append", "args=wd1 storm",
-                   qemu_options=(*disks.broken(path, "n", "read_aio", 777, tmp_path),
-                                 *disk("n", 2, ",rerror=report")))
-    machine.see(r"wd1: \d+ requests stopped: ABRT")
-    machine.see(r"wd1: read of blocks 776...783: ABRT")
-    machine.see("wd1 storm: the device reported an error")
+    machine = disks.has_a_bad_block(boot, tmp_path, "storm", "read_aio",
+                                    *disk("n", 2, ",rerror=report"), name="wd1", words=Q35)
+    assert re.search(r"\nwd1: \d+ requests stopped: ABRT", machine.text())
+    assert "\nwd1: read of blocks 776...783: ABRT" in machine.text()
 
 
 def test_a_cd_at_a_port(boot, tmp_path):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """NVM Express disks."""
+import re
+
 import disks
 import pytest
 from machine import PROMPT
 from workbench.console import ROOT
 
 OBEY = ROOT / "tests/emu/payloads/obey.c"
-TIB = 1 << 40
 
 
 def nvme(drive: str, more: str = "") -> tuple[str, str]:
@@ -22,18 +23,17 @@ def test_the_root_may_be_on_one(boot, pc, fs):
 
 
 def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 check",
-                   qemu_options=(*disks.drive(path, "n"), *nvme("n")))
-    disks.check(machine, "ld0", path, 512, disks.SECTORS * 512)
+    disks.reads_and_writes(boot, tmp_path, *nvme("n"))
 
 
 def test_several_namespaces_with_blocks_of_4096_bytes(boot, tmp_path):
     paths = [disks.make(tmp_path / f"{name}.img", block_bytes=4096) for name in "ab"]
-    machine = boot(disks.PAYLOAD, "--append", "args=ld1 check", qemu_options=(
+    machine = disks.run(
+        boot, "check",
         "-device", "nvme,serial=1,id=n", *disks.drive(paths[0], "a"), *disks.drive(paths[1], "b"),
         "-device", "nvme-ns,drive=a,bus=n,nsid=1,logical_block_size=512,physical_block_size=512",
-        "-device", "nvme-ns,drive=b,bus=n,nsid=9,logical_block_size=4096,physical_block_size=4096"))
+        "-device", "nvme-ns,drive=b,bus=n,nsid=9,logical_block_size=4096,physical_block_size=4096",
+        name="ld1")
     disks.check(machine, "ld1", paths[1], 4096, disks.SECTORS * 512)
     assert "\nld0 at nvme0 nsid 1: 8 MiB, 16384 blocks of 512 bytes\n" in machine.text()
     assert "\nld1 at nvme0 nsid 9: 8 MiB, 2048 blocks of 4096 bytes\n" in machine.text()
@@ -49,10 +49,7 @@ def test_metadata_is_named_and_left_out(boot, tmp_path):
 
 
 def test_beyond_two_tebibytes(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img", 3 * TIB)
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 check",
-                   qemu_options=(*disks.drive(path, "n"), *nvme("n", ",mdts=3")))
-    disks.check(machine, "ld0", path, 512, 3 * TIB)
+    disks.reads_and_writes(boot, tmp_path, *nvme("n", ",mdts=3"), size=3 * disks.TIB)
 
 
 @pytest.mark.parametrize("what, event, text", [
@@ -60,21 +57,11 @@ def test_beyond_two_tebibytes(boot, tmp_path):
     ("fill", "write_aio", r"ld0: write of block 777: write fault \(status 2/80\)"),
 ])
 def test_an_error_names_its_block(boot, tmp_path, what, event, text):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", f"args=ld0 {what}", qemu_options=(
-        *disks.broken(path, "n", event, 777, tmp_path), *nvme("n")))
-    machine.see(text)
-    machine.see(f"ld0 {what}: the device reported an error")
+    machine = disks.has_a_bad_block(boot, tmp_path, what, event, *nvme("n"))
+    assert re.search(text, machine.text())
 
 
 def test_unplugged_between_two_reads(boot, tmp_path):
     """Not with reads under way: QEMU 7.2 itself crashes then. NvmeTest.Gone does that."""
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 storm", qemu_options=(
-        *disks.drive(path, "n"), *nvme("n", ",id=gone,addr=5")))
-    machine.see("ld0: 16384 blocks")
-    machine.qmp("device_del", id="gone")
-    machine.type("q")
-    machine.see("nvme0: it is gone\r\n")
-    machine.see("ld0 storm: the device has been removed\r\n")
-    machine.see(PROMPT)
+    machine = disks.is_unplugged(boot, tmp_path, *nvme("n", ",id=gone,addr=5"), key="q")
+    assert "\nnvme0: it is gone\n" in machine.text()

@@ -2,11 +2,9 @@
 """virtio block devices, by each of their interfaces."""
 import disks
 import pytest
-from machine import PROMPT
 from workbench.console import ROOT
 
 OBEY = ROOT / "tests/emu/payloads/obey.c"
-TIB = 1 << 40
 INTERFACES = {"": "modern", ",disable-legacy=on,vectors=0": "modern",
               ",disable-modern=on": "legacy",
               ",disable-modern=on,vectors=0,event_idx=off": "legacy"}
@@ -25,30 +23,24 @@ def test_the_root_may_be_on_one(boot, pc):
 
 @pytest.mark.parametrize("how", INTERFACES, ids=lambda how: how.lstrip(",") or "transitional")
 def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path, how):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 check",
-                   qemu_options=(*disks.drive(path, "n"), *viblk("n", how)))
-    disks.check(machine, "ld0", path, 512, disks.SECTORS * 512)
+    machine = disks.reads_and_writes(boot, tmp_path, *viblk("n", how))
     assert f"virtio block device, {INTERFACES[how]} interface\n" in machine.text()
     assert "polled" not in machine.text()
 
 
 def test_blocks_of_4096_bytes_and_a_second_disk(boot, tmp_path):
     paths = [disks.make(tmp_path / f"{name}.img", block_bytes=4096) for name in "ab"]
-    machine = boot(disks.PAYLOAD, "--append", "args=ld1 check", qemu_options=(
-        *disks.drive(paths[0], "a", ",readonly=on"), *viblk("a", ",addr=6"),
+    machine = disks.run(
+        boot, "check", *disks.drive(paths[0], "a", ",readonly=on"), *viblk("a", ",addr=6"),
         *disks.drive(paths[1], "b"),
-        *viblk("b", ",addr=7,logical_block_size=4096,physical_block_size=4096")))
+        *viblk("b", ",addr=7,logical_block_size=4096,physical_block_size=4096"), name="ld1")
     disks.check(machine, "ld1", paths[1], 4096, disks.SECTORS * 512)
     assert "\nld0 at viblk0: 8 MiB, 16384 blocks of 512 bytes, read-only\n" in machine.text()
     assert "\nld1 at viblk1: 8 MiB, 2048 blocks of 4096 bytes\n" in machine.text()
 
 
 def test_beyond_two_tebibytes(boot, tmp_path):
-    path = disks.make(tmp_path / "disk.img", 3 * TIB)
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 check",
-                   qemu_options=(*disks.drive(path, "n"), *viblk("n")))
-    disks.check(machine, "ld0", path, 512, 3 * TIB)
+    disks.reads_and_writes(boot, tmp_path, *viblk("n"), size=3 * disks.TIB)
 
 
 @pytest.mark.parametrize("what, event, text", [
@@ -56,17 +48,13 @@ def test_beyond_two_tebibytes(boot, tmp_path):
     ("fill", "write_aio", "ld0: write of block 777: I/O error"),
 ])
 def test_an_error_names_its_block(boot, tmp_path, what, event, text):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", f"args=ld0 {what}", qemu_options=(
-        *disks.broken(path, "n", event, 777, tmp_path), *viblk("n")))
-    machine.see(text)
-    machine.see(f"ld0 {what}: the device reported an error")
+    machine = disks.has_a_bad_block(boot, tmp_path, what, event, *viblk("n"))
+    assert text in machine.text()
 
 
 def test_another_size_is_seen(boot, tmp_path):
     path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 storm",
-                   qemu_options=(*disks.drive(path, "n"), *viblk("n")))
+    machine = disks.run(boot, "storm", *disks.drive(path, "n"), *viblk("n"))
     machine.see("ld0: 16384 blocks")
     machine.qmp("block_resize", device="n", size=disks.SECTORS * 1024)
     machine.see("ld0: 32768 blocks, instead of 16384\r\n")
@@ -74,12 +62,5 @@ def test_another_size_is_seen(boot, tmp_path):
 
 @pytest.mark.parametrize("how", ("", ",disable-modern=on"), ids=("modern", "legacy"))
 def test_unplugged_under_load(boot, tmp_path, how):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", "args=ld0 storm", qemu_options=(
-        *disks.drive(path, "n"), *viblk("n", ",id=gone,addr=5" + how)))
-    machine.see("ld0: 16384 blocks")
-    machine.qmp("device_del", id="gone")
-    machine.type("e")
-    machine.see("viblk0: it is gone\r\n")
-    machine.see("ld0 storm: the device has been removed\r\n")
-    machine.see(PROMPT)
+    machine = disks.is_unplugged(boot, tmp_path, *viblk("n", ",id=gone,addr=5" + how), key="e")
+    assert "\nviblk0: it is gone\n" in machine.text()

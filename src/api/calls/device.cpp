@@ -15,6 +15,7 @@ bool holds_volume(const Device& device)
     for (fs::Volume* volume = fs::first_volume(); volume; volume = volume->next) {
         const BlockDevice* disk = volume->device;
         if (disk && (disk->whole ? disk->whole : disk)->owner == &device) return true;
+        if (volume->channel && volume->channel->owner == &device) return true;
     }
     return false;
 }

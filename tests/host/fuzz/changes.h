@@ -4,6 +4,7 @@
 #include <map>
 #include "fuzz/walk.h"
 #include "images.h"
+#include "lib/bytes.h"
 
 // What is written to it, it knows only until undo().
 class ForgetfulDisk final : public BlockDevice {
@@ -30,6 +31,15 @@ public:
         if (at >= data.size()) return;
         keep(at / 512);
         data[at] = byte;
+    }
+    // 2 bytes where, as place(where) has it, 1 byte how many, the bytes; and so on.
+    template <class Place> void patch(std::span<const uint8_t> patches, Place place)
+    {
+        for (size_t i = 0; i + 3 < patches.size();) {
+            size_t at = place(le16(&patches[i])), count = patches[i + 2];
+            for (i += 3; count-- && i < patches.size(); ++i, ++at)
+                put(at, static_cast<char>(patches[i]));
+        }
     }
 
     std::vector<char> data;
@@ -98,4 +108,23 @@ inline void change(fs::FileSystem& file_system)
     }
     (void)file_system.sync();
     (void)file_system.free_bytes();
+}
+
+// Mounts the disk, reads everything, changes something, reads again; then the disk forgets it.
+inline void use(const fs::FileSystemDriver& driver, ForgetfulDisk& disk)
+{
+    {
+        FakeMachine machine;
+        BlockCache* cache = BlockCache::make_for(disk).value();
+        auto mounted = driver.mount(*cache);
+        if (mounted) {
+            walk(*mounted.value(), 100);
+            change(*mounted.value());
+            walk(*mounted.value(), 100);
+            delete mounted.value();
+        } else if (mounted.error() == Error::not_found && !machine.log.empty()) {
+            abort();  // what is not its own it says nothing of
+        }
+    }
+    disk.undo();
 }
