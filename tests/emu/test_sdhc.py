@@ -39,25 +39,16 @@ def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path, size, more, cont
     disks.check(machine, "ld0", path, 512, size)
 
 
-@pytest.mark.parametrize("what, event, text", [
-    ("read", "read_aio", r"ld0: read of block 777: CMD1[78]: "),
-    ("fill", "write_aio", r"ld0: write of block 777: CMD2[45]: "),
-])
-def test_an_error_names_its_block(boot, tmp_path, what, event, text):
-    path = disks.make(tmp_path / "disk.img")
-    machine = boot(disks.PAYLOAD, "--append", f"args=ld0 {what}", qemu_options=(
-        *disks.broken(path, "n", event, 777, tmp_path), *card("n")))
-    machine.see("done")
-    assert "no error" in machine.text()  # QEMU's card tells nobody
-
-
 def test_two_controllers_and_write_protection(boot, tmp_path):
     paths = [disks.make(tmp_path / f"{name}.img") for name in "ab"]
     machine = boot(MEDIA, "--append", "args=ld1", qemu_options=(
-        *disks.drive(paths[0], "a", ",readonly=on"), *disks.drive(paths[1], "b"),
-        "-device", "sdhci-pci,id=x", "-device", "sdhci-pci,id=y",
-        "-device", "sd-card,drive=a,bus=x/sd-bus" if False else "sd-card,drive=b"))
+        "-device", "sdhci-pci,id=x", *disks.drive(paths[0], "a", ",readonly=on"),
+        "-device", "sd-card,drive=a",
+        "-device", "sdhci-pci,id=y", *disks.drive(paths[1], "b"), "-device", "sd-card,drive=b"))
     machine.see("ready")
+    assert "8 MiB, 16384 sectors, write protected\n" in machine.text()
+    machine.type("r")
+    machine.see(sum_of(paths[1]))
 
 
 def test_a_slot_without_a_card(boot):
@@ -66,15 +57,11 @@ def test_a_slot_without_a_card(boot):
     assert "SD host controller" in machine.text() and "ld0" not in machine.text()
 
 
-def test_a_card_comes_and_goes(boot, tmp_path):
-    paths = [disks.make(tmp_path / f"{name}.img") for name in "ab"]
-    machine = boot(MEDIA, "--append", "args=ld0", qemu_options=(
-        *disks.drive(paths[0], "a"), "-device", "sdhci-pci", "-device", "sd-card,drive=a,id=card"))
-    machine.see("ready")
-    machine.type("r")
-    machine.see(sum_of(paths[0]))
-    machine.type("h")
+def test_a_card_that_is_taken_out_is_gone(boot, tmp_path):
+    path = disks.make(tmp_path / "disk.img")
+    machine = boot(disks.PAYLOAD, "--append", "args=ld0 storm", qemu_options=(
+        *disks.drive(path, "n"), "-device", "sdhci-pci", "-device", "sd-card,drive=n,id=card"))
+    machine.see("ld0: 16384 blocks")
     machine.qmp("eject", id="card", force=True)
-    machine.see("the device has been removed|not found")
-    machine.type("l")
-    assert "ld0" not in machine.see(r"(?s)sum \w+.*listed")[0].decode().split("l", 1)[1][:0]
+    machine.see("ld0 storm: the device has been removed\r\n")
+    machine.see(PROMPT)

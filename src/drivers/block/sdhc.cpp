@@ -70,15 +70,15 @@ public:
     void look() override
     {
         if (card_ && !is_there()) {
-            if (!card_->gone) log("{}: it has been taken out", card_->name.view());
+            log("{}: it has been taken out", card_->name.view());
             card_->gone = true;
             card_ = nullptr;
             power_off();
         }
         if (card_ || (looked_ && !regs_.get<Status::CardEvent>())) return;
         looked_ = true;
-        if (!inserted()) return;
         why_.clear();
+        if (!inserted()) return;
         auto added = add_card();
         if (added) return;
         log("{}: slot {}: {}", device_.name(), number_,
@@ -316,14 +316,11 @@ private:
         (void)regs_.poll<PresentState::CardStable>(1, power_limit);
         regs_.write<Status>(~0u);
         regs_.write<StatusEnable>(~0u);
-        regs_.write<SignalEnable>(0);
         regs_.write<TimeoutControl>(TimeoutControl::longest);
-        bool v3_3 = Capabilities::V3_3::in(capabilities_),
-             v3_0 = Capabilities::V3_0::in(capabilities_);
-        auto voltage = SdPowerControl::Voltage::of(v3_3   ? SdPowerControl::Voltage::v3_3
-                                                   : v3_0 ? SdPowerControl::Voltage::v3_0
-                                                          : SdPowerControl::Voltage::v1_8);
-        regs_.write(voltage | SdPowerControl::BusPower::of(1));
+        using Voltage = SdPowerControl::Voltage;
+        auto lower = Capabilities::V3_0::in(capabilities_) ? Voltage::v3_0 : Voltage::v1_8;
+        auto voltage = Capabilities::V3_3::in(capabilities_) ? Voltage::v3_3 : lower;
+        regs_.write(Voltage::of(voltage) | SdPowerControl::BusPower::of(1));
         if (table_.data) regs_.write(HostControl::DmaSelect::of(HostControl::DmaSelect::adma2));
         TRY(set_clock(identify_khz));
         sleep(1_ms);  // P 6.4.1: 74 clocks
