@@ -10,8 +10,9 @@ OBEY = ROOT / "tests/emu/payloads/obey.c"
 GIB = 1 << 30
 
 
-def card(drive: str, controller: str = "", more: str = "") -> tuple[str, ...]:
-    return ("-device", f"sdhci-pci,id=sd{controller}", "-device", f"sd-card,drive={drive}{more}")
+def card(drive: str, name: str = "", controller: str = "", more: str = "") -> tuple[str, ...]:
+    return ("-device", f"sdhci-pci,id=sd{name}{controller}",
+            "-device", f"sd-card,drive={drive}{more}")
 
 
 @pytest.mark.parametrize("pc", ("pc", "q35"))
@@ -30,25 +31,24 @@ def test_the_root_may_be_on_one(boot, pc):
 
 @pytest.mark.parametrize("size, more, controller", (
     (disks.SECTORS * 512, "", ""), (4 * GIB, "", ""), (disks.SECTORS * 512, ",spec_version=1", ""),
-    (disks.SECTORS * 512, "", ",capareg=0x0000000001203487")),
+    (disks.SECTORS * 512, "", ",capareg=0x057034b4")),
     ids=("SDSC", "SDHC", "SD 1", "without DMA"))
 def test_reads_and_writes_as_the_host_sees_them(boot, tmp_path, size, more, controller):
     path = disks.make(tmp_path / "disk.img", size)
     machine = boot(disks.PAYLOAD, "--append", "args=ld0 check", qemu_options=(
-        *disks.drive(path, "n"), *card("n", controller, more)))
+        *disks.drive(path, "n"), *card("n", "", controller, more)))
     disks.check(machine, "ld0", path, 512, size)
 
 
-def test_two_controllers_and_write_protection(boot, tmp_path):
-    paths = [disks.make(tmp_path / f"{name}.img") for name in "ab"]
-    machine = boot(MEDIA, "--append", "args=ld1", qemu_options=(
-        "-device", "sdhci-pci,id=x", *disks.drive(paths[0], "a", ",readonly=on"),
-        "-device", "sd-card,drive=a",
-        "-device", "sdhci-pci,id=y", *disks.drive(paths[1], "b"), "-device", "sd-card,drive=b"))
+def test_two_controllers(boot, tmp_path):
+    options = []
+    for name in "ab":
+        path = disks.make(tmp_path / f"{name}.img")
+        options += [*disks.drive(path, name), *card(name, name)]
+    machine = boot(MEDIA, "--append", "args=ld1", qemu_options=tuple(options))
     machine.see("ready")
-    assert "8 MiB, 16384 sectors, write protected\n" in machine.text()
     machine.type("r")
-    machine.see(sum_of(paths[1]))
+    machine.see(sum_of(path))
 
 
 def test_a_slot_without_a_card(boot):
