@@ -78,6 +78,11 @@ Result<BlockCache*> BlockCache::make_for(BlockDevice& device, size_t lines)
     return cache;
 }
 
+bool BlockCache::is_of_another_medium() const
+{
+    return config_can_write && device_.disk().medium != medium_;  // a small kernel does without
+}
+
 size_t BlockCache::length_of(uint64_t number) const
 {
     return static_cast<size_t>(std::min<uint64_t>(line_bytes, bytes_ - number * line_bytes));

@@ -105,7 +105,7 @@ public:
     BlockDevice& device() { return device_; }
     uint64_t bytes() const { return bytes_; }
     // What it holds is not what is in the drive now, and stays away from that.
-    bool is_of_another_medium() const { return device_.disk().medium != medium_; }
+    bool is_of_another_medium() const;
 
 private:
     struct Line;

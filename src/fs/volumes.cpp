@@ -50,7 +50,8 @@ Volume* find_volume(std::string_view name)
 Result<Volume*> mounted(std::string_view name)
 {
     Volume* volume = find_volume(name);
-    if (!volume || !volume->device || !volume->device->removable) return volume;
+    if (!config_can_write || !volume || !volume->device || !volume->device->removable)
+        return volume;  // a small kernel does without
     (void)volume->device->disk().look_for_medium();
     if (!volume->cache->is_of_another_medium()) return volume;
     if (volume->handles || volume == root_volume) return Error::gone;
@@ -123,7 +124,7 @@ Result<Volume*> mount(BlockDevice& device)
 {
     if (device.is_gone()) return Error::gone;
     if (Volume* known = TRY(mounted(device.name))) return known;
-    if (device.removable) TRY(device.disk().look_for_medium());
+    if (config_can_write && device.removable) TRY(device.disk().look_for_medium());
     BlockCache* cache = TRY(BlockCache::make_for(device));
     return add(device.name, recognise(*cache), &device, cache);
 }
