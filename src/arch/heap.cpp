@@ -149,13 +149,13 @@ void operator delete[](void* p, size_t) noexcept { heap::release(p); }
 
 namespace hal {
 
-Result<DmaMemory> allocate_dma(size_t bytes, size_t alignment, size_t boundary)
+Result<DmaMemory> allocate_dma(size_t bytes, size_t alignment, size_t boundary, uint32_t highest)
 {
     // Aligned to a power of two that it fits into, it crosses no boundary of at least that size.
     size_t needed = std::max<size_t>(alignment, 8);
     while (boundary && needed < bytes) needed *= 2;
     if (boundary && needed > boundary) return Error::invalid;
-    void* data = heap::allocate(bytes, needed);
+    void* data = heap::allocate(bytes, needed, highest);
     uint32_t address = 0;
     if (!data || !paging::physical_of(address_of(data), address)) return Error::no_memory;
     memset(data, 0, bytes);

@@ -42,7 +42,10 @@ size_t default_limit()
 }  // namespace
 
 BlockCache::BlockCache(BlockDevice& device, size_t limit)
-    : device_(device), bytes_(device.blocks * device.block_bytes), limit_(limit)
+    : device_(device),
+      bytes_(device.blocks * device.block_bytes),
+      medium_(device.disk().medium),
+      limit_(limit)
 {
     next = device.disk().copies;
     device.disk().copies = this;
@@ -73,6 +76,11 @@ Result<BlockCache*> BlockCache::make_for(BlockDevice& device, size_t lines)
         return Error::no_memory;
     }
     return cache;
+}
+
+bool BlockCache::is_of_another_medium() const
+{
+    return config_can_write && device_.disk().medium != medium_;  // a small kernel does without
 }
 
 size_t BlockCache::length_of(uint64_t number) const
@@ -196,6 +204,7 @@ void BlockCache::set_limit(size_t lines)
 // Whole lines from the device; the last may be the short one at its end.
 Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
 {
+    if (is_of_another_medium()) return Error::gone;
     uint64_t first = number * line_bytes / device_.block_bytes;
     size_t bytes = (lines - 1) * line_bytes + length_of(number + lines - 1);
     return device_.read(first, static_cast<uint32_t>(bytes / device_.block_bytes), into);
@@ -336,7 +345,8 @@ void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count,
 
 void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* data)
 {
-    if (own_ || (!written && !(config_can_write && dirty_count_))) return;
+    if (own_ || is_of_another_medium()) return;
+    if (!written && !(config_can_write && dirty_count_)) return;
     uint64_t start = device_.whole ? device_.first_block : 0;
     uint64_t end = first + count;
     if (end <= start) return;
@@ -437,6 +447,7 @@ Result<void> BlockCache::write_straight(uint64_t number, size_t lines, const std
 
 Result<void> BlockCache::to_device(uint64_t first, uint32_t count, const std::byte* from)
 {
+    if (is_of_another_medium()) return Error::gone;
     own_ = true;
     auto written = device_.write(first, count, from);
     own_ = false;

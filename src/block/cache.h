@@ -104,6 +104,8 @@ public:
 
     BlockDevice& device() { return device_; }
     uint64_t bytes() const { return bytes_; }
+    // What it holds is not what is in the drive now, and stays away from that.
+    bool is_of_another_medium() const;
 
 private:
     struct Line;
@@ -165,6 +167,7 @@ private:
 
     BlockDevice& device_;
     uint64_t bytes_;
+    unsigned medium_;
     size_t limit_, line_count_ = 0, dirty_count_ = 0, dirty_metadata_ = 0;
     Line *newest_ = nullptr, *oldest_ = nullptr;
     Line** table_ = nullptr;   // by number

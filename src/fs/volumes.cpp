@@ -45,6 +45,20 @@ Volume* find_volume(std::string_view name)
     return volume;
 }
 
+// Null: not mounted. What was on a medium that is no longer there is forgotten; gone while files of
+// it are open.
+Result<Volume*> mounted(std::string_view name)
+{
+    Volume* volume = find_volume(name);
+    if (!config_can_write || !volume || !volume->device || !volume->device->removable)
+        return volume;  // a small kernel does without
+    (void)volume->device->disk().look_for_medium();
+    if (!volume->cache->is_of_another_medium()) return volume;
+    if (volume->handles || volume == root_volume) return Error::gone;
+    forget(*volume);
+    return nullptr;
+}
+
 Result<FileSystem*> recognise(BlockCache& cache)
 {
     for (const FileSystemDriver* driver : config_file_systems) {
@@ -109,7 +123,8 @@ void set_root(Volume* volume) { root_volume = volume; }
 Result<Volume*> mount(BlockDevice& device)
 {
     if (device.is_gone()) return Error::gone;
-    if (Volume* known = find_volume(device.name)) return known;
+    if (Volume* known = TRY(mounted(device.name))) return known;
+    if (config_can_write && device.removable) TRY(device.disk().look_for_medium());
     BlockCache* cache = TRY(BlockCache::make_for(device));
     return add(device.name, recognise(*cache), &device, cache);
 }
@@ -128,7 +143,7 @@ Result<Volume*> mount(MessageChannel& channel)
 
 Result<Volume*> volume(std::string_view name)
 {
-    if (Volume* known = find_volume(name)) return known;
+    if (Volume* known = TRY(mounted(name))) return known;
     for (const FileSystemDriver* driver : config_file_systems) {
         if (driver->make && name == driver->volume)
             return add(name, driver->make(), nullptr, nullptr);

@@ -14,8 +14,10 @@ struct DmaMemory {
 };
 
 // Never freed: a driver allocates its rings and tables once. `alignment` is a power of two; the
-// memory does not cross a multiple of `boundary` unless that is 0. Errors: no_memory.
-Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary = 0);
+// memory does not cross a multiple of `boundary` unless that is 0, nor has it a byte beyond
+// `highest`. Errors: no_memory.
+Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary = 0,
+                               std::uint32_t highest = ~0u);
 
 // How many bytes from `data` on, up to `limit`, are physically contiguous, and where the device
 // finds them. bytes is 0 if the device cannot reach them: then the caller copies through its own

@@ -124,6 +124,23 @@ TEST_F(Volumes, ThatAreGone)
     EXPECT_FALSE(fs::first_volume());
 }
 
+TEST_F(Volumes, OfAnotherMediumAreForgotten)
+{
+    fat.removable = true;
+    auto directory = fs::open("wd1:/", fs::open_read);
+    ASSERT_TRUE(directory);
+    BlockCache& cache = *fs::volume("wd1").value()->cache;
+    std::byte bytes[512] = {};
+    EXPECT_TRUE(cache.write(1 << 20, bytes));
+    ++fat.medium;
+    EXPECT_EQ(cache.sync().error(), Error::gone) << "it must not reach the new one";
+    EXPECT_EQ(cache.read(2 << 20, bytes).error(), Error::gone);
+    EXPECT_EQ(error("wd1:/"), Error::gone);
+    fs::open_file(directory.value())->close();
+    EXPECT_TRUE(fs::look_up("wd1:/")) << "mounted anew";
+    EXPECT_TRUE(fs::volume("wd1").value()->cache->read(2 << 20, bytes));
+}
+
 TEST_F(Volumes, WhatWasNotSyncedIsLostWithTheDevice)
 {
     fs::Volume* volume = fs::mount(ffs).value();

@@ -185,12 +185,14 @@ void disconnect_message(InterruptHandler handler, void* context)
     });
 }
 
-Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary)
+Result<DmaMemory> allocate_dma(std::size_t bytes, std::size_t alignment, std::size_t boundary,
+                               std::uint32_t highest)
 {
     FakeMachine& m = *fake_machine;
     uint32_t address = (m.next_address + uint32_t(alignment) - 1) & ~(uint32_t(alignment) - 1);
     if (boundary && address / boundary != (address + bytes - 1) / boundary)
         address = uint32_t((address + boundary - 1) / boundary * boundary);
+    if (address + bytes - 1 > highest) return Error::no_memory;
     m.next_address = address + uint32_t(bytes) + 64;
     m.dma_memory.push_back(std::make_unique<std::byte[]>(bytes));
     std::byte* data = m.dma_memory.back().get();
