@@ -48,7 +48,8 @@ def measure(name: str, mib: int, count: int, repeat: int) -> dict[str, dict[str,
     found = {}
     for system in SYSTEMS:
         with Step(f"Measuring {name}: {system}"):
-            found[system] = storage.best(lambda: machine(name, system, mib, count), SECONDS, repeat)
+            rows = storage.best(lambda: machine(name, system, mib, count), SECONDS, repeat)
+            found[system] = {row.name: row for row in rows}
     return found
 
 

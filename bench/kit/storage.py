@@ -106,13 +106,12 @@ def measure(pc: qemu.Pc, seconds: float, counted: bool, more: str = "") -> list[
             for name, begin, end in zip(names, marks[::2], marks[1::2])]
 
 
-def best(make: Callable[[], qemu.Pc], seconds: float, repeat: int) -> dict[str, Row]:
+def best(make: Callable[[], qemu.Pc], seconds: float, repeat: int) -> list[Row]:
     """Of each row the instructions of one run, and the least time of `repeat` others."""
-    counted = {row.name: row.instructions for row in measure(make(), seconds, True)}
-    timed = [{row.name: row.seconds for row in measure(make(), seconds, False)}
-             for _ in range(repeat)]
-    return {name: Row(name, count, min(run[name] for run in timed))
-            for name, count in counted.items()}
+    counted = measure(make(), seconds, True)
+    timed = [measure(make(), seconds, False) for _ in range(repeat)]
+    return [Row(row.name, row.instructions, min((run[at].seconds for run in timed), default=0.0))
+            for at, row in enumerate(counted)]
 
 
 def functions(pc: qemu.Pc, seconds: float, number: int) -> Counter:

@@ -215,6 +215,7 @@ static void measure_folder(void)
 {
     uint32_t made = 0, most = number("count");
     mount_volume();
+    if (!can_write()) return;
     make_folder("made");
     for (uint32_t count = few; count <= most; count *= 10) {
         for (; made < count - few; ++made) make_small(made, 0);
@@ -235,6 +236,7 @@ static void measure_folder(void)
 static void measure_volume(void)
 {
     marker(), mount_volume(), row("mount");
+    if (!can_write()) return;
     make_folder("made");
     marker();
     make_small(0, mib);
