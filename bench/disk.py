@@ -101,7 +101,7 @@ def main(words: list[str]) -> int:
     results = {name: measure(name, mib, count, repeat) for name in chosen}
     print(f"{describe()}\n\n{'':32}{'speed':>25}{'instructions':>45}")
     missed = [row for name in chosen for row in table(name, results[name], mib, count)]
-    print(f"\nInstructions are per MiB or per request of 4 KiB. Time is the least of {repeat} runs.")
+    print(f"\nInstructions are per MiB or per request of 4 KiB; time is the least of {repeat}.")
     if missed:
         print(f"Not as they should be: {', '.join(missed)}")
     (FOLDER / "disk.img").unlink(missing_ok=True)

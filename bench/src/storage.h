@@ -136,7 +136,7 @@ static void measure_disk(void)
 
 /* ---- file systems ---- */
 
-/* "f/F0001234": short enough to be one entry of 32 bytes on FAT. */
+/* Short enough to be one entry of 32 bytes on FAT. */
 static const char* file_name(uint32_t number)
 {
     static char name[] = "made/F0000000";

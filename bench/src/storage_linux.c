@@ -4,13 +4,35 @@
 #include "storage.h"
 
 enum {
-    sys_read = 3, sys_write = 4, sys_open = 5, sys_close = 6, sys_mount = 21, sys_mkdir = 39,
-    sys_umount = 52, sys_stat64 = 195, sys_getdents64 = 220, sys_iopl = 110, sys_nanosleep = 162,
-    sys_pread64 = 180, sys_pwrite64 = 181, sys_io_setup = 245, sys_io_getevents = 247,
-    sys_io_submit = 248, sys_statfs = 99, sys_syncfs = 344, sys_finit_module = 350
+    sys_read = 3,
+    sys_write = 4,
+    sys_open = 5,
+    sys_close = 6,
+    sys_mount = 21,
+    sys_mkdir = 39,
+    sys_umount = 52,
+    sys_stat64 = 195,
+    sys_getdents64 = 220,
+    sys_iopl = 110,
+    sys_nanosleep = 162,
+    sys_pread64 = 180,
+    sys_pwrite64 = 181,
+    sys_io_setup = 245,
+    sys_io_getevents = 247,
+    sys_io_submit = 248,
+    sys_statfs = 99,
+    sys_syncfs = 344,
+    sys_finit_module = 350
 };
-enum { read_only = 0, write_only = 1, read_write = 2, create = 0100, direct = 040000,
-       large = 0100000, mount_read_only = 1 };
+enum {
+    read_only = 0,
+    write_only = 1,
+    read_write = 2,
+    create = 0100,
+    direct = 040000,
+    large = 0100000,
+    mount_read_only = 1
+};
 
 static char** environment;
 static int disk;
@@ -55,8 +77,9 @@ static void open_disk(void)
 static void transfer(int writes, uint32_t first, uint32_t blocks, void* bytes)
 {
     int length = (int)(blocks * block);
-    must(call(writes ? sys_pwrite64 : sys_pread64, disk, bytes, length, first << 12, first >> 20)
-             == length, "a request failed");
+    must(call(writes ? sys_pwrite64 : sys_pread64, disk, bytes, length, first << 12, first >> 20) ==
+             length,
+         "a request failed");
 }
 
 /* linux/aio_abi.h */
@@ -87,10 +110,12 @@ static void transfer_many(int writes, const uint32_t* blocks, uint32_t count)
             uint32_t slot = (uint32_t)events[i].slot;
             under_way[slot] = blocks[begun];
             *first_word(buffers[slot]) = writes ? mark(blocks[begun]) : 0;
-            requests[slot] = (struct aio_request){
-                .slot = slot, .operation = (uint16_t)writes, .file = (uint32_t)disk,
-                .address = (uintptr_t)buffers[slot], .length = block,
-                .offset = (uint64_t)blocks[begun] * block};
+            requests[slot] = (struct aio_request){.slot = slot,
+                                                  .operation = (uint16_t)writes,
+                                                  .file = (uint32_t)disk,
+                                                  .address = (uintptr_t)buffers[slot],
+                                                  .length = block,
+                                                  .offset = (uint64_t)blocks[begun] * block};
             starting[n++] = &requests[slot];
         }
         if (n) must(call(sys_io_submit, context, n, starting, 0, 0) == (int)n, "refused");
@@ -194,7 +219,8 @@ static void sync_volume(void)
 static void load_modules(void)
 {
     static char names[4096];
-    int list = open_file("../modules"), length = call(sys_read, list, names, sizeof names - 1, 0, 0);
+    int list = open_file("../modules"),
+        length = call(sys_read, list, names, sizeof names - 1, 0, 0);
     for (char *name = names, *end = names; end < names + length; ++end) {
         if (*end != '\n') continue;
         *end = 0;
@@ -215,8 +241,9 @@ __attribute__((used)) static void begin(char** stack)
     work();
 }
 
-__asm__(".globl _start\n_start: mov %esp, %eax\nand $-16, %esp\nsub $12, %esp\npush %eax\n"
-        "call begin\n");
+__asm__(
+    ".globl _start\n_start: mov %esp, %eax\nand $-16, %esp\nsub $12, %esp\npush %eax\n"
+    "call begin\n");
 
 /* What the compiler may call. */
 void* memcpy(void* to, const void* from, __SIZE_TYPE__ bytes)
