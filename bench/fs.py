@@ -51,7 +51,7 @@ def make_volume(fs: str, size: int, files: int, tree: Path | None = None) -> Pat
     volume.unlink(missing_ok=True)
     with volume.open("wb") as file:
         file.truncate(size)
-    density = max(4096, size // (files + 1000))  # bytes for each inode
+    density = min(max(4096, size // (files + 1000)), 8 * MIB)  # bytes for each inode
     if fs.startswith("ffs"):
         empty = FOLDER / "empty"
         empty.mkdir(exist_ok=True)

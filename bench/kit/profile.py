@@ -23,7 +23,8 @@ def by_function(hot: Path, kernel: Path) -> Counter:
     debug = kernel.with_name(kernel.name + ".debug")  # the kernel itself has no symbols
     symbols = [(int(address, 16) & VIEW, name) for address, kind, name in (
         line.split(maxsplit=2) for line in
-        tool("nm", "-nC", "--defined-only", debug).splitlines()) if kind in "tTwW"]
+        tool("nm", "-nC", "--defined-only", debug).splitlines())
+        if kind in "tTwW" and int(address, 16) > VIEW]  # below are not addresses
     addresses = [address for address, _ in symbols]
     end = next(int(line.split()[0], 16) & VIEW for line in
                tool("nm", "--defined-only", debug).splitlines() if line.endswith(" kernel_end"))
