@@ -9,9 +9,7 @@ vesper-BOOT-FS, size, memory, build. Ratios need the rows linux and u-boot-virti
 in which the chosen Vesper rows (vesper-multiboot-ffs2) spend their instructions, and nothing else.
 """
 import argparse
-import datetime
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -20,8 +18,9 @@ from typing import Callable
 
 from bench.kit import counter, elf, memory, peers, profile
 from bench.kit.counter import FOLDER, Passage
+from bench.kit.machine import describe
 from bench.kit.peers import Start
-from workbench import build, image, qemu
+from workbench import build, image
 from workbench.console import ROOT, Problem, Step, say, tool
 
 REPEAT, ENOUGH = 3, 30  # runs a row, and seconds after which no further one is begun
@@ -131,13 +130,7 @@ def table(results: dict[Row, Figures | Problem]) -> None:
 
 
 def machine() -> None:
-    name = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
-    version = tool(qemu.PROGRAM, "--version").split("\n")[0]
-    commit = tool("git", "-C", ROOT, "log", "-1", "--format=%h") if (ROOT / ".git").exists() else ""
-    print(f"{datetime.date.today()}, Vesper {commit.strip()}, {version}\n"
-          f"TCG, -M pc, {counter.MEMORY} MiB, {os.cpu_count()} x {name[1] if name else 'CPU'}, "
-          f"load average {os.getloadavg()[0]:.1f}\n"
-          f"Linux: {peers.linux_version() or 'none'}; U-Boot: {peers.u_boot_version() or 'none'}\n")
+    print(f"{describe()}; U-Boot: {peers.u_boot_version() or 'none'}\n")
 
 
 # ---- size, memory, build ----

@@ -14,7 +14,7 @@ BOOTS = ("multiboot", "multiboot2", "pvh", "netbsd")
 SETUP = 0x10200   # where QEMU's loader has a bzImage's 16-bit code begin
 BOOT_SECTOR = 0x7C00
 U_BOOT = Path("/usr/lib/u-boot/qemu-x86/u-boot.rom")
-LINUX = FOLDER / "linux"
+LINUX, MODULES = FOLDER / "linux", FOLDER / "linux-modules"
 
 
 @dataclass(frozen=True)
@@ -93,19 +93,49 @@ def u_boot_version() -> str | None:
 def linux() -> Start:
     """Debian's kernel for i386, and an initial RAM disk whose /init is the payload."""
     kernel = linux_image()
-    archive = FOLDER / "linux.cpio"
-    archive.write_bytes(cpio([("dev", 0o40755, b"", (0, 0)), ("dev/console", 0o20600, b"", (5, 1)),
-                              ("init", 0o100755, counter.linked("init", "-s").read_bytes(), (0, 0)),
-                              ("TRAILER!!!", 0, b"", (0, 0))]))
     pc = qemu.Pc(memory=MEMORY, kernel=kernel, append="quiet panic=-1",
-                 options=["-initrd", str(archive)])
+                 module=linux_archive(counter.linked("init", "-s"), []))
     return Start(pc, SETUP, 400)
 
 
+def linux_archive(init: Path, modules: list[str]) -> Path:
+    """An initial RAM disk: /init, the modules and what they need, and /modules, their list."""
+    needed = linux_modules(modules)
+    archive = FOLDER / "linux.cpio"
+    folders = [(name, 0o40755, b"", (0, 0)) for name in ("dev", "mnt", "lib")]
+    files = [(f"lib/{path.name}", 0o100644, path.read_bytes(), (0, 0)) for path in needed]
+    listed = "".join(f"/lib/{path.name}\n" for path in needed).encode()
+    archive.write_bytes(cpio([*folders, ("dev/console", 0o20600, b"", (5, 1)),
+                              ("init", 0o100755, init.read_bytes(), (0, 0)), *files,
+                              ("modules", 0o100644, listed, (0, 0)),
+                              ("TRAILER!!!", 0, b"", (0, 0))]))
+    return archive
+
+
+def linux_modules(names: list[str]) -> list[Path]:
+    """Their files, each after those that it depends on."""
+    linux_image()
+    files = {path.stem.replace("-", "_"): path for path in MODULES.rglob("*.ko")}
+    order: list[Path] = []
+
+    def add(name: str) -> None:
+        path = files.get(name.replace("-", "_"))
+        if not path or path in order:  # what has no file is a part of the kernel
+            return
+        depends = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+        for other in depends[1].decode().split(",") if depends else []:
+            add(other)
+        order.append(path)
+
+    for name in names:
+        add(name)
+    return order
+
+
 def linux_image() -> Path:
-    """vmlinuz, fetched from Debian once. apt works in a folder of its own: this machine's
-    architectures, lists and packages stay as they are, and it need not be root's."""
-    for kernel in LINUX.glob("*"):
+    """vmlinuz, fetched from Debian once, with its modules. apt works in a folder of its own: this
+    machine's architectures, lists and packages stay as they are, and it need not be root's."""
+    for kernel in LINUX.glob("*") if MODULES.is_dir() else ():
         return kernel
     if not shutil.which("apt-get"):
         raise Problem("Linux: there is no apt-get to fetch Debian's kernel with")
@@ -127,6 +157,8 @@ def linux_image() -> Path:
              cause=f"Linux: {names[0]} cannot be fetched")
         for package in apt.glob("linux-image-*.deb"):
             tool("dpkg-deb", "-x", package, apt / "unpacked")
+        shutil.rmtree(MODULES, ignore_errors=True)
+        next(apt.glob("unpacked/lib/modules/*/kernel")).rename(MODULES)
         LINUX.mkdir(exist_ok=True)
         kernel = next(apt.glob("unpacked/boot/vmlinuz-*")).rename(LINUX / names[0][12:])
     shutil.rmtree(apt)

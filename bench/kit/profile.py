@@ -13,12 +13,18 @@ VIEW = 0xFFFFFFF  # insnmark.c counts addresses modulo this + 1
 
 def functions(start: Start, kernel: Path) -> Counter:
     """Instructions by function; a `rep` instruction counts once for each repetition."""
-    debug = kernel.with_name(kernel.name + ".debug")  # the kernel itself has no symbols
     hot = counter.FOLDER / "hot"
     counter.pass_once(start.pc, start.entry, start.seconds, hot=hot)
+    return by_function(hot, kernel)
+
+
+def by_function(hot: Path, kernel: Path) -> Counter:
+    """From the addresses that insnmark.c counted."""
+    debug = kernel.with_name(kernel.name + ".debug")  # the kernel itself has no symbols
     symbols = [(int(address, 16) & VIEW, name) for address, kind, name in (
         line.split(maxsplit=2) for line in
-        tool("nm", "-nC", "--defined-only", debug).splitlines()) if kind in "tTwW"]
+        tool("nm", "-nC", "--defined-only", debug).splitlines())
+        if kind in "tTwW" and int(address, 16) > VIEW]  # below are not addresses
     addresses = [address for address, _ in symbols]
     end = next(int(line.split()[0], 16) & VIEW for line in
                tool("nm", "--defined-only", debug).splitlines() if line.endswith(" kernel_end"))

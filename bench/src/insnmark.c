@@ -6,10 +6,11 @@
  * when the guest begins, and each time it is about to execute the instruction at `entry=ADDRESS` or
  * a marker (see marker.inc): instructions since reset, and the host's clock.
  *
- *     -plugin file=insnmark.so,out=FILE[,entry=HEX][,uncounted=on][,hot=FILE]
+ *     -plugin file=insnmark.so,out=FILE[,entry=HEX][,uncounted=on][,hot=FILE][,marker=N]
  *
  * uncounted: for taking the time, since counting slows the guest down. hot: at each marker, how
- * often each address was executed since `entry`: lines ADDRESS COUNT. Addresses are taken modulo
+ * often each address was executed since `entry`, or at the N-th marker only, since the one before
+ * it: lines ADDRESS COUNT. Addresses are taken modulo
  * 256 MiB, which makes one of Vesper's two views of the low memory, and only the first 8 MiB are
  * there.
  *
@@ -38,7 +39,7 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 static const unsigned char marker[] = {0x0f, 0x1f, 0x80, 0x01, 'M', 'B', 'K'};
 static FILE* out;
 static const char* hot_file;
-static int counted = 1;
+static int counted = 1, wanted;
 static uint64_t entry = UINT64_MAX, instructions, executed[8 << 20];
 
 static void report(const char* what)
@@ -59,8 +60,11 @@ static void on_entry(unsigned cpu, void* data)
 
 static void on_marker(unsigned cpu, void* data)
 {
+    static int number;
     (void)cpu, (void)data;
-    FILE* hot = hot_file ? fopen(hot_file, "w") : NULL;
+    ++number;
+    if (hot_file && number + 1 == wanted) memset(executed, 0, sizeof executed);
+    FILE* hot = hot_file && (!wanted || number == wanted) ? fopen(hot_file, "w") : NULL;
     if (hot) {
         for (size_t at = 0; at < sizeof executed / sizeof *executed; ++at) {
             if (executed[at]) fprintf(hot, "%zx %llu\n", at, (unsigned long long)executed[at]);
@@ -102,6 +106,8 @@ __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, con
             hot_file = argv[i] + 4;
         else if (!strncmp(argv[i], "uncounted=", 10))
             counted = 0;
+        else if (!strncmp(argv[i], "marker=", 7))
+            wanted = atoi(argv[i] + 7);
     }
     if (!out) return -1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The benchmarks' instruments. What they measure is nobody's business here."""
 import pytest
-from bench.kit import counter, elf, memory, peers, profile
+from bench import disk, fs
+from bench.kit import counter, elf, memory, peers, profile, storage
 from test_workbench import vesper
 from workbench import build
 
@@ -11,7 +12,8 @@ pytestmark = pytest.mark.xdist_group("bench")  # all use build/bench
 def test_bench_lists_the_benchmarks():
     result = vesper("bench")
     assert result.returncode == 0
-    assert "boot" in result.stdout and "api" in result.stdout
+    for name in ("boot", "api", "disk", "fs"):
+        assert name in result.stdout
 
 
 def test_the_calls_of_the_api_stay_within_their_limits():
@@ -59,3 +61,26 @@ def test_memory_is_counted_in_pages_written():
     loaded = sum(part.memory_bytes for part in elf.segments(vesper_start.pc.kernel))
     assert loaded < used.written < used.memory
     assert used.withheld > 0x330000  # from 1 MiB to the payload
+
+
+def test_requests_to_a_disk_are_counted():
+    """On Vesper alone: Linux would have to be fetched, and takes its time to boot."""
+    rows = storage.measure(disk.machine("virtio-blk", "Vesper", 1, 64), 60, counted=True)
+    assert [row.name for row in rows] == [name for name, *_ in disk.ROWS]
+    assert all(64 < row.instructions for row in rows)
+
+
+@pytest.mark.parametrize("system", ["ffs2", "fat32"])
+def test_files_are_counted(system):
+    rows = storage.measure(fs.files(system, "Vesper", quick=True), 60, counted=True)
+    assert [row.name for row in rows] == ["raw", "write", "make", "read", "list"]
+    assert all(0 < row.instructions for row in rows)
+
+
+def test_folders_of_any_size_cost_the_same():
+    """Ten times as many names, and not twice the instructions."""
+    rows = storage.measure(fs.folders("ffs2", "Vesper", quick=True), 60, counted=True)
+    at = {count: {row.name: row.instructions for row in rows[n * 4:n * 4 + 4]}
+          for n, count in enumerate((100, 1000))}
+    for name in ("make", "find", "miss"):
+        assert at[1000][name] < 2 * at[100][name], name

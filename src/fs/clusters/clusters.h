@@ -125,6 +125,8 @@ public:
     Result<void> set_entry(uint32_t cluster, uint32_t value);
     // The cluster after this one in its chain, 0 at the chain's end.
     Result<uint32_t> next_cluster(uint32_t cluster);
+    // How many clusters follow this one in its chain that are right behind it: some of them.
+    Result<uint32_t> adjacent_after(uint32_t cluster);
     Result<void> link(uint32_t cluster, uint32_t next);  // 0: it is the last
     Result<void> link_all(Clusters run);                 // as a chain that ends
     uint64_t entry_offset(uint32_t cluster) const;       // on the volume

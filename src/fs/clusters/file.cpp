@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Chains of clusters, and what is in files.
 #include <algorithm>
-#include <bit>
 #include "fs/clusters/clusters.h"
 #include "lib/heap.h"
 
@@ -52,7 +51,8 @@ Result<uint32_t> ClusterNode::next_of(uint32_t cluster)
     return cluster == link_from_ && link_to_ ? link_to_ : volume_.next_cluster(cluster);
 }
 
-// One cluster further. Finds loops as Brent does: the cluster at the last power of two comes again.
+// At least one cluster further. Finds loops as Brent does: the cluster at which it was when their
+// number last doubled comes again.
 Result<void> ClusterNode::step()
 {
     uint32_t cluster = TRY(next_of(tail_));
@@ -60,11 +60,14 @@ Result<void> ClusterNode::step()
         ended_ = true;
         return {};
     }
-    if (cluster == loop_mark_) return volume_.corrupt("the chain of cluster {} is a loop", first);
-    uint32_t index = known_++;
-    add_run(cluster, 1);
-    tail_ = cluster;
-    if (std::has_single_bit(index)) loop_mark_ = cluster;
+    uint32_t count = 1 + TRY(volume_.adjacent_after(cluster));
+    if (loop_mark_ - cluster < count)
+        return volume_.corrupt("the chain of cluster {} is a loop", first);
+    uint32_t index = known_;
+    known_ += count;
+    add_run(cluster, count);
+    tail_ = cluster + count - 1;
+    if ((index ^ (known_ - 1)) > index || (index & (index - 1)) == 0) loop_mark_ = tail_;
     return {};
 }
 

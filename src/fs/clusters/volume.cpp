@@ -130,6 +130,23 @@ Result<uint32_t> ClusterVolume::entry(uint32_t cluster)
     return uint32_t{le16(at)} >> (cluster & 1 ? 4 : 0) & shape.entry_mask;
 }
 
+// As many of them as lie in one chunk, in a loop: a long file has very many.
+Result<uint32_t> ClusterVolume::adjacent_after(uint32_t cluster)
+{
+    if (shape.entry_bits == 12) return uint32_t{0};
+    uint32_t bytes = shape.entry_bits / 8, count = 0;
+    const std::byte* at = TRY(table_.at(uint64_t{cluster} * bytes));
+    uint32_t left = std::min(chunk_bytes / bytes - cluster % (chunk_bytes / bytes),
+                             shape.clusters + 1 - cluster);
+    while (count < left) {
+        uint32_t next = bytes == 4 ? le32(at) & shape.entry_mask : uint32_t{le16(at)};
+        if (next != cluster + count + 1) break;
+        ++count;
+        at += bytes;
+    }
+    return count;
+}
+
 Result<void> ClusterVolume::set_entry(uint32_t cluster, uint32_t value)
 {
     uint64_t offset = uint64_t{cluster} * shape.entry_bits / 8;
