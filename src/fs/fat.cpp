@@ -55,7 +55,6 @@ struct [[gnu::packed]] BootSector {  // "Boot Sector and BPB"
 };
 static_assert(sizeof(BootSector) == 512);
 constexpr uint16_t boot_signature = 0xaa55;
-constexpr uint8_t extended_boot_signature = 0x29;  // VolID ... FilSysType are there
 
 constexpr uint8_t long_name_attributes = 0x0f, long_name_mask = 0x3f;
 
@@ -267,7 +266,7 @@ public:
         : ClusterVolume(cache, geometry), geometry_(geometry)
     {
     }
-    Result<void> start(const ExtendedBoot& boot);
+    Result<void> start();
 
 private:
     Result<bool> next_set(Slots& slots, EntrySet& set) override;
@@ -293,7 +292,7 @@ private:
 
     bool fill(EntrySet& set, const ShortEntry& entry, const LongName& name) const;
     Result<void> choose_short(ClusterNode& directory, std::string_view name, ShortEntry& entry);
-    Result<void> find_label(const ExtendedBoot& boot);
+    Result<void> find_label();
     Result<bool> has_info();
     Result<bool> is_clean();
     uint32_t clean_bit() const { return 1u << (geometry_.entry_bits == 32 ? 27 : 15); }
@@ -313,7 +312,7 @@ private:
     bool was_dirty_ = false;  // before anything was written: it stays so, until it has been checked
 };
 
-Result<void> FatVolume::start(const ExtendedBoot& boot)
+Result<void> FatVolume::start()
 {
     ClusterNode* root = TRY(make<ClusterNode>(*this));
     TRY(ClusterVolume::start(*root));
@@ -321,11 +320,11 @@ Result<void> FatVolume::start(const ExtendedBoot& boot)
     root->fixed = geometry_.root;
     root->fixed_bytes = geometry_.root_bytes;
     was_dirty_ = !TRY(is_clean());
-    return find_label(boot);
+    return find_label();
 }
 
-// The root directory's volume entry; if there is none, what the boot sector says.
-Result<void> FatVolume::find_label(const ExtendedBoot& boot)
+// The root directory's volume entry. What the boot sector says nobody keeps up to date.
+Result<void> FatVolume::find_label()
 {
     Slots slots(static_cast<ClusterNode&>(root()), 0);
     while (const std::byte* slot = TRY(slots.next())) {
@@ -334,11 +333,10 @@ Result<void> FatVolume::find_label(const ExtendedBoot& boot)
         if (is_free(slot) || (entry.Attr & long_name_mask) == long_name_attributes ||
             !(entry.Attr & attribute::volume_id))
             continue;
+        if (entry.Name[0] == stands_for_e5) entry.Name[0] = 0xe5;
         append_short(label, entry.Name, false);
         return {};
     }
-    if (boot.BootSig == extended_boot_signature && memcmp(boot.VolLab, "NO NAME    ", 11) != 0)
-        append_short(label, boot.VolLab, false);
     return {};
 }
 
@@ -675,7 +673,7 @@ Result<FileSystem*> mount(BlockCache& cache)
     if (boot.signature != boot_signature && !TRY(has_fat(cache, boot))) return Error::not_found;
     Geometry geometry = TRY(measure(cache, boot));
     FatVolume* volume = TRY(make<FatVolume>(cache, geometry));
-    auto started = volume->start(geometry.entry_bits == 32 ? boot.fat32.extended : boot.fat16);
+    auto started = volume->start();
     if (!started) {
         delete volume;
         return started.error();

@@ -193,6 +193,7 @@ public:
     Result<void> sync() override { return {}; }
     Result<uint64_t> free_bytes() override { return uint64_t{0}; }
     Result<void> start(const VolumeDescriptor& primary, const VolumeDescriptor* joliet);
+    void read_label(const VolumeDescriptor& primary, const VolumeDescriptor& used);
 
     // The first name of a directory from a position on, which goes on behind it. False: no more.
     Result<bool> next(const Extent& directory, uint64_t& position, Object& object);
@@ -523,6 +524,27 @@ Result<bool> Iso::find_rock_ridge(const DirectoryRecord& root)
     return false;
 }
 
+// Joliet has room for 16 characters; what more there is only the primary descriptor has.
+void Iso::read_label(const VolumeDescriptor& primary, const VolumeDescriptor& used)
+{
+    std::span<const std::byte> plain(primary.volume);
+    if (names_ == Names::joliet) {
+        uint32_t c = 0;
+        for (std::span<const std::byte> wide(used.volume); !wide.empty();) {
+            c = take_utf16(wide, true);
+            if (c == 0) break;
+            append_utf8(label, c);
+        }
+        bool is_full = c != 0 && c != ' ';
+        plain = is_full ? plain.subspan(sizeof used.volume / 2) : std::span<const std::byte>();
+    }
+    for (std::byte c : plain) {
+        if (c == std::byte{}) break;
+        append_utf8(label, static_cast<uint8_t>(c));
+    }
+    while (label.view().ends_with(' ')) label.shorten(label.size() - 1);
+}
+
 Result<void> Iso::start(const VolumeDescriptor& primary, const VolumeDescriptor* joliet)
 {
     block_bytes_ = primary.block_bytes;
@@ -544,17 +566,7 @@ Result<void> Iso::start(const VolumeDescriptor& primary, const VolumeDescriptor*
     object.size = extent.bytes;
     root_ = TRY(node(extent, object));
 
-    std::span<const std::byte> name(used->volume);
-    while (name.size() >= 2) {
-        uint32_t c = static_cast<uint8_t>(name[0]);
-        if (names_ == Names::joliet)
-            c = take_utf16(name, true);
-        else
-            name = name.subspan(1);
-        if (c == 0) break;
-        append_utf8(label, c);
-    }
-    while (label.view().ends_with(' ')) label.shorten(label.size() - 1);
+    read_label(primary, *used);
     type = "iso9660";
     bytes = uint64_t{primary.blocks} * block_bytes_;
     return {};

