@@ -331,14 +331,16 @@ void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count,
     std::byte* end = copy + length_of(line.number);
     for (uint8_t bit = 1; copy < end; copy += block_bytes, ++index, bit <<= 1) {
         if (index >= count) continue;
-        std::byte* block = data ? data + static_cast<size_t>(index) * block_bytes : nullptr;
+        if (!data) {  // nobody knows what is there
+            if (!(line.dirty & bit)) line.missing |= bit;
+            continue;
+        }
+        std::byte* block = data + static_cast<size_t>(index) * block_bytes;
         if (config_can_write && !written) {
             if (line.dirty & bit) memcpy(block, copy, block_bytes);
-        } else if (data) {
+        } else {
             memcpy(copy, block, block_bytes);
             line.missing &= static_cast<uint8_t>(~bit);
-        } else if (!(line.dirty & bit)) {
-            line.missing |= bit;
         }
     }
 }

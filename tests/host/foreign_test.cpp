@@ -127,8 +127,8 @@ TEST(Foreign, ImagesOfE2fsprogsAreSurvived)
     EXPECT_GT(nodes, 10 * mounted);
 }
 
-// The API has room for 31 bytes. FAT's are in a code page that blkid does not know: it has the bytes
-// as they are.
+// The API has room for 31 bytes. FAT's are in a code page that blkid does not know: it has the
+// bytes as they are.
 void expect_label(std::string_view ours, std::string theirs)
 {
     for (size_t at; (at = theirs.find("å")) != theirs.npos;) theirs.replace(at, 2, "σ");
