@@ -267,6 +267,19 @@ Result<void> Unit::inquire()  // SPC-4, 6.6
     return {};
 }
 
+uint32_t Unit::last_session()  // MMC-6, 6.25: format 1, the first track of that session
+{
+    constexpr uint8_t of_sessions = 1, answer_bytes = 12;
+    Command command(read_toc, 10);
+    command.cdb[2] = of_sessions;
+    command.put(7, answer_bytes, 2);
+    command.data = scratch_;
+    command.bytes = answer_bytes;
+    if (!perform(command) || command.moved < answer_bytes) return 0;
+    uint32_t first = be32(scratch_ + 8);
+    return first < blocks ? first : 0;
+}
+
 Result<void> Unit::read_capacity()  // SBC-3, 5.16 and 5.17
 {
     Command command(read_capacity_10, 10);

@@ -29,6 +29,7 @@ enum Opcode : uint8_t {  // as far as they are used here
     write_10 = 0x2a,
     synchronize_cache_10 = 0x35,
     unmap = 0x42,
+    read_toc = 0x43,
     read_16 = 0x88,
     write_16 = 0x8a,
     service_action_in_16 = 0x9e,
@@ -176,6 +177,7 @@ public:
 
     Result<void> inquire();
     Result<void> read_capacity();
+    uint32_t last_session();  // of a CD: the block where that begins; 0 if it does not say
     // Vital product data (SPC-4, 7.8), valid until the next call.
     Result<std::span<const std::byte>> product_data(uint8_t page);
     bool is_write_protected();

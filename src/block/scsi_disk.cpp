@@ -158,7 +158,10 @@ Result<void> Disk::measure()
     }
     blocks = unit.blocks;
     block_bytes = bytes;
-    if (unit.type == Unit::cd) return {};
+    if (unit.type == Unit::cd) {
+        last_session = unit.last_session();
+        return {};
+    }
     read_only = unit.is_write_protected();
     measure_abilities();
     return {};

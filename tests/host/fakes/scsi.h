@@ -35,6 +35,8 @@ struct FakeScsiUnit {
         return unit;
     }
 
+    uint32_t session = 0;  // of a CD: where the last one begins
+
     // ---- faults
     bool has_medium = true, locked = false, stopped = false, descriptor_format = false;
     int becomes_ready = 0;          // so many commands meet a drive that is becoming ready; -1: all
@@ -187,6 +189,13 @@ private:
         case 0x8a: return transfer(cdb[0] == 0x8a, be64(&cdb[2]), be32(&cdb[10]), out);
         case 0x35: return ++flushes, Answer{};
         case 0x42: return discard(out);
+        case 0x43:
+            if (type != 5) break;
+            EXPECT_EQ(cdb[2], 1);
+            put(data, 0, 10, 2), put(data, 8, session, 4);
+            data[2] = 1, data[3] = session ? 2 : 1;
+            data.resize(12);
+            return {0, {}, data};
         }
         return failed({5, 0x20});
     }
