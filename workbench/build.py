@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Builds the kernel, the host tests and the fuzzers by CMake."""
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -20,8 +21,14 @@ def kernel(config: str = "GENERIC", clang: bool = False) -> Path:
     packages.ensure(*packages.BUILD, *(["clang"] if clang else []))
     folder = BUILD / (f"{config}-clang" if clang else config)
     run("clang" if clang else "GENERIC", folder, f"Building the kernel ({folder.name})",
-        f"-DVESPER_CONFIG={config}")
+        f"-DVESPER_CONFIG={config}", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
     return folder / "vesper"
+
+
+def environment() -> dict[str, str]:
+    """What one configuration has compiled the others, which are made of the same files, take."""
+    return {**os.environ, "CCACHE_DIR": str(BUILD / "ccache"), "CCACHE_BASEDIR": str(ROOT),
+            "CCACHE_NOHASHDIR": "1"}
 
 
 def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
@@ -30,7 +37,7 @@ def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
         configure(preset, folder, *definitions)
         process = subprocess.Popen(["ninja", "-C", str(folder)], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   errors="replace")
+                                   errors="replace", env=environment())
         said = []
         for line in process.stdout:
             if done := re.match(r"\[(\d+/\d+)\]", line):

@@ -11,6 +11,7 @@ from workbench.console import Problem, say
 # A package is there if this command, or a file of this pattern, is.
 EVIDENCE = {
     "bochs": "bochs",
+    "ccache": "ccache",
     "bochs-x": "/usr/lib/*/bochs/plugins/libbx_x_gui.so",
     "bochsbios": "/usr/share/bochs/BIOS-bochs-latest",
     "clang": "clang++",
@@ -53,7 +54,7 @@ EVIDENCE = {
     "xorriso": "xorriso",
 }
 
-BUILD = ("g++-multilib", "cmake", "ninja-build")
+BUILD = ("g++-multilib", "cmake", "ninja-build", "ccache")
 GRUB = ("grub-common", "grub-pc-bin")
 FILE_SYSTEM = {
     "ffs1": ("makefs",), "ffs2": ("makefs",),
