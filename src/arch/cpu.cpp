@@ -60,7 +60,7 @@ static uint64_t task_descriptor(const TaskState& state)
 static void load_tables()
 {
     TablePointer idt_pointer = {sizeof idt - 1, own_idt};
-    asm volatile("lgdt %0; lidt %1" ::"m"(gdt_pointer), "m"(idt_pointer));
+    asm volatile("lgdt %0; lidt %1" ::"m"(gdt_pointer), "m"(idt_pointer) : "memory");
 }
 
 bool own_tables()
@@ -83,7 +83,7 @@ void load_own_tables()
     // Neither is busy: a double fault's task is left without a return, and must not stay so.
     gdt[main_task / 8] = task_descriptor(main_state);
     gdt[fault_task / 8] = task_descriptor(fault_state);
-    asm volatile("ltr %w0" ::"r"(main_task));
+    asm volatile("ltr %w0" ::"r"(main_task) : "memory");
 }
 
 static bool can_change_flag(uint32_t flag)

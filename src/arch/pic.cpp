@@ -108,6 +108,7 @@ Result<void> connect_interrupt(unsigned line, InterruptHandler handler, void* co
                                const char* owner)
 {
     if (line >= lines || line == cascade) return Error::invalid;
+    InterruptsOff interrupts;  // a place half filled in would be one of line 0
     unsigned free = 0;
     while (free < connection_count && connections[free].handler) ++free;
     if (free == std::size(connections)) return Error::no_memory;

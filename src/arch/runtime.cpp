@@ -21,20 +21,22 @@ void __throw_out_of_range_fmt(const char* where, ...)
 
 }  // namespace std
 
+// "used": the compiler calls these by itself too, with arguments on the stack, when link-time
+// optimisation has already decided which functions take theirs in registers.
 extern "C" {
 
-void* memcpy(void* to, const void* from, size_t bytes)
+[[gnu::used]] void* memcpy(void* to, const void* from, size_t bytes)
 {
     void* d = to;
     size_t words = bytes / 4, rest = bytes % 4;
     asm volatile("rep movsl; movl %3, %%ecx; rep movsb"
-                 : "+D"(d), "+S"(from), "+c"(words)
+                 : "+&D"(d), "+&S"(from), "+&c"(words)
                  : "r"(rest)
                  : "memory");
     return to;
 }
 
-void* memmove(void* to, const void* from, size_t bytes)
+[[gnu::used]] void* memmove(void* to, const void* from, size_t bytes)
 {
     auto d = static_cast<uint8_t*>(to);
     auto s = static_cast<const uint8_t*>(from);
@@ -42,7 +44,7 @@ void* memmove(void* to, const void* from, size_t bytes)
         size_t words = bytes / 4, rest = bytes % 4;
         void* forward = to;
         asm volatile("rep movsl; movl %3, %%ecx; rep movsb"
-                     : "+D"(forward), "+S"(from), "+c"(words)
+                     : "+&D"(forward), "+&S"(from), "+&c"(words)
                      : "r"(rest)
                      : "memory");
         return to;
@@ -53,19 +55,19 @@ void* memmove(void* to, const void* from, size_t bytes)
     return to;
 }
 
-void* memset(void* to, int value, size_t bytes)
+[[gnu::used]] void* memset(void* to, int value, size_t bytes)
 {
     void* d = to;
     uint32_t pattern = static_cast<uint8_t>(value) * 0x01010101u;
     size_t words = bytes / 4, rest = bytes % 4;
     asm volatile("rep stosl; movl %2, %%ecx; rep stosb"
-                 : "+D"(d), "+c"(words)
+                 : "+&D"(d), "+&c"(words)
                  : "r"(rest), "a"(pattern)
                  : "memory");
     return to;
 }
 
-int memcmp(const void* a, const void* b, size_t bytes)
+[[gnu::used]] int memcmp(const void* a, const void* b, size_t bytes)
 {
     auto x = static_cast<const uint8_t*>(a), y = static_cast<const uint8_t*>(b);
     for (size_t i = 0; i < bytes; ++i) {
@@ -89,7 +91,7 @@ void __cxa_pure_virtual()
     cpu::stop();
 }
 
-size_t strlen(const char* text)
+[[gnu::used]] size_t strlen(const char* text)
 {
     size_t length = 0;
     while (text[length]) ++length;

@@ -52,7 +52,9 @@ inline constexpr auto type_characters = characters<type_name<T>().size()>(type_n
 template <class T>
 inline constexpr auto register_characters =
     characters<register_name<T>().size()>(register_name<T>());
-template <auto V>
+// E is an argument of its own: of V alone gcc 12 does not see that it is in an unnamed namespace,
+// and two files' names for a value would become one.
+template <class E, E V>
 inline constexpr auto value_characters =
     characters<enumerator_name<V>().size()>(enumerator_name<V>());
 
@@ -65,7 +67,7 @@ template <class E, std::size_t V> consteval Perhaps<ValueInfo> value_at()
 {
     constexpr E value = static_cast<E>(V);
     if constexpr (enumerator_name<value>().find(')') == std::string_view::npos)
-        return {true, {V, value_characters<value>.data()}};
+        return {true, {V, value_characters<E, value>.data()}};
     else
         return {};
 }

@@ -51,6 +51,8 @@ def test_everything_at_once(boot):
     pc.see(PROMPT, 100)
     assert devices(pc.text()) >= {"ide0", "pckbd0", "vga0"}
     assert "com0" not in devices(pc.text())
+    # The interrupt controllers have a Command too, and another name for 0x20.
+    assert "  Command = 0x20: READ COMMAND BYTE" in pc.text()
     pc.ask("trace all off")
     assert pc.ask("trace") == "nothing is traced"
 
