@@ -356,27 +356,34 @@ TEST_P(Ext2Faults, LoseNothingThatWasSynced)
     }
 }
 
-// The log goes round while its superblock cannot be written: what that names is kept.
+bool is_journal_super(std::span<const std::byte> bytes)
+{
+    return bytes.size() >= 32 && be32(&bytes[0]) == 0xc03b3998 && be32(&bytes[4]) == 4;
+}
+
+// A transaction has been committed, but is in its place in part only; then the log goes round
+// while its superblock cannot be written.
 TEST_P(Ext2Faults, KeepTheLogThatTheMediumNames)
 {
     PowerCutDisk disk(load_image(GetParam().image));
+    auto folder = [](unsigned number) { return "/d" + std::to_string(number); };
+    size_t moment = 0;
     {
         Mount mount(disk);
-        auto folder = [](unsigned number) { return "/d" + std::to_string(number); };
         put("/file", "content");
         for (unsigned i = 0; i < 200; ++i)
             ASSERT_TRUE(fs::create(folder(i), NodeType::directory, 0755));
-        disk.fault = [](std::span<const std::byte> bytes) -> std::optional<uint32_t> {
-            bool is_super = bytes.size() >= 8 && be32(&bytes[0]) == 0xc03b3998 &&
-                            be32(&bytes[4]) == 4 && be32(&bytes[28]) == 0;
-            return is_super ? std::optional<uint32_t>(0) : std::nullopt;
+        bool committed = false;
+        disk.fault = [&](std::span<const std::byte> bytes) -> std::optional<uint32_t> {
+            if (is_journal_super(bytes)) committed = true;
+            if (!committed || is_journal_super(bytes) || bytes.empty()) return {};
+            return 8;
         };
         EXPECT_EQ(fs::sync().error(), Error::device);
+        EXPECT_TRUE(committed);
         moment = disk.now();
         disk.fault = [](std::span<const std::byte> bytes) -> std::optional<uint32_t> {
-            bool is_super =
-                bytes.size() >= 8 && be32(&bytes[0]) == 0xc03b3998 && be32(&bytes[4]) == 4;
-            return is_super ? std::optional<uint32_t>(0) : std::nullopt;
+            return is_journal_super(bytes) ? std::optional<uint32_t>(0) : std::nullopt;
         };
         for (unsigned round = 0; round < 6; ++round) {
             for (unsigned i = 0; i < 200; ++i)
@@ -384,17 +391,16 @@ TEST_P(Ext2Faults, KeepTheLogThatTheMediumNames)
             EXPECT_EQ(fs::sync().error(), Error::device);
         }
         disk.fault = nullptr;
-        size_t end = disk.now();
         ASSERT_TRUE(fs::sync());
-        EXPECT_GT(disk.now(), end);
     }
     auto check = [&](const PowerCutDisk::Cut& cut) {
         expect_orphans_at_most(run_checker(cut.image, "e2fsck -fp"));
         Disk after(cut.image);
         EXPECT_EQ(after.file_system().read_only, nullptr);
-        for (unsigned i = 0; i < 200; ++i)
-            EXPECT_EQ(node("/d" + std::to_string(i)).type, NodeType::directory);
-        EXPECT_EQ(fs_model::read_all(node("/file")), "content");
+        for (unsigned i = 0; i < 200; ++i) EXPECT_TRUE(fs::look_up(folder(i)));
+        auto file = fs::look_up("/file");
+        ASSERT_TRUE(file);
+        EXPECT_EQ(fs_model::read_all(*file.value().node), "content");
         ASSERT_TRUE(fs::sync());
         expect_sound(after.disk.data);
     };
