@@ -492,6 +492,7 @@ Result<void> Journal::commit_transaction()
     seal(block, header_bytes + 4);
     uint32_t at = commit_at_;
     TRY(write_log(at, 1));
+    if (start_) TRY(fs_.cache.device().flush());  // the one before may be needed until then
     TRY(write_super(next_));
     TRY(fs_.cache.device().flush());
     next_ = at;
