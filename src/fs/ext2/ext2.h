@@ -843,6 +843,7 @@ private:
     Buffer super_;                   // its superblock, as it is on the medium
     Buffer log_;                     // blocks on their way
     Superblock on_medium_ = {};      // the volume's
+    bool is_marked_ = false;         // as being in need of recovery, for certain
     uint32_t first_ = 0, end_ = 0;   // of the blocks of the log
     uint32_t start_ = 0, next_ = 0;  // 0: empty; where the next transaction goes
     uint32_t commit_at_ = 0;         // that has been written but for this block; 0: there is none

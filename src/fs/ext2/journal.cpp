@@ -466,9 +466,7 @@ Result<void> Journal::before_writing(BlockCache& cache)
     if (log_.size() == 0)
         log_ = TRY(Buffer::of(std::max<size_t>(log_bytes, size_t{fs_.block_bytes()} * 4)));
     if (commit_at_) TRY(commit_transaction());
-    if (!(on_medium_.feature_incompat & recover)) {
-        TRY(write_fs_super(true));
-    }
+    if (!is_marked_) TRY(write_fs_super(true));
     fs_.super.feature_incompat |= recover;
     TRY(fs_.write_super());
     uint32_t at = next_;
@@ -521,8 +519,10 @@ Result<void> Journal::write_fs_super(bool needs_recovery)
     TRY(device.read(0, blocks, bytes.data()));
     memcpy(bytes.data() + Superblock::offset, &changed, sizeof changed);
     uint32_t first = Superblock::offset / device.block_bytes;
+    is_marked_ = false;  // if it fails, nobody knows
     TRY(device.write(first, blocks - first, bytes.data() + size_t{first} * device.block_bytes));
     on_medium_ = changed;
+    is_marked_ = needs_recovery;
     return {};
 }
 
