@@ -16,7 +16,9 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 #include "images.h"
@@ -49,17 +51,19 @@ public:
         bool reordered;
         std::vector<char> image;
     };
-    // Calls check(cut) for `most` moments, evenly spread. At every second one the blocks since the
-    // last flush have come to the medium in their order, at the others in any: each has its old
-    // contents, or some that it was given since.
-    void each_cut(size_t most, unsigned seed, const std::function<void(const Cut&)>& check) const
+    // Calls check(cut) for `most` moments, evenly spread from one on. At every second one the
+    // blocks since the last flush have come to the medium in their order, at the others in any:
+    // each has its old contents, or some that it was given since.
+    void each_cut(size_t most, unsigned seed, const std::function<void(const Cut&)>& check,
+                  size_t from = 0) const
     {
         std::mt19937 random(seed);
         std::vector<char> flushed = first_;
         size_t end = 0;  // of what is in `flushed`
-        most = std::min(most, events_.size() + 1);
+        size_t span = events_.size() - from;
+        most = std::min(most, span + 1);
         for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i) {
-            size_t moment = most == 1 ? events_.size() : events_.size() * i / (most - 1);
+            size_t moment = from + (most == 1 ? span : span * i / (most - 1));
             for (size_t last = moment; last > end; --last) {
                 if (!events_[last - 1].bytes.empty()) continue;
                 for (; end < last; ++end) apply(flushed, events_[end]);
@@ -73,6 +77,10 @@ public:
             check(cut);
         }
     }
+
+    // Asked before blocks are written, and before a flush (with no blocks): how many of them come
+    // to the disk before it fails; nothing: it does not.
+    std::function<std::optional<uint32_t>(std::span<const std::byte> bytes)> fault;
 
     std::vector<char> data;
     size_t flushes = 0;
@@ -95,13 +103,17 @@ private:
     Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
     {
         auto bytes = reinterpret_cast<const char*>(from);
+        std::optional<uint32_t> limit;
+        if (fault) limit = fault({from, size_t(count) * block_bytes});
+        if (limit) count = std::min(count, *limit);
         memcpy(data.data() + first * block_bytes, from, size_t(count) * block_bytes);
         for (uint32_t i = 0; i < count; ++i, bytes += block_bytes)
             events_.push_back({first + i, {bytes, bytes + block_bytes}});
-        return {};
+        return limit ? Result<void>(Error::device) : Result<void>();
     }
     Result<void> flush_blocks() override
     {
+        if (fault && fault({})) return Error::device;
         ++flushes;
         events_.push_back({});
         return {};

@@ -836,14 +836,17 @@ private:
     void start_block(std::span<std::byte> block, uint32_t kind) const;
     Result<uint64_t> write_part(BlockCache& cache, uint64_t block, uint32_t& at);
     Result<void> write_transaction(BlockCache& cache, uint32_t& at);
+    Result<void> commit_transaction();
 
     Ext2& fs_;
     Ext2Node& node_;
     Buffer super_;                   // its superblock, as it is on the medium
     Buffer log_;                     // blocks on their way
     Superblock on_medium_ = {};      // the volume's
+    bool is_marked_ = false;         // as being in need of recovery, for certain
     uint32_t first_ = 0, end_ = 0;   // of the blocks of the log
     uint32_t start_ = 0, next_ = 0;  // 0: empty; where the next transaction goes
+    uint32_t commit_at_ = 0;         // that has been written but for this block; 0: there is none
     uint32_t sequence_ = 0;
     uint32_t seed_ = 0;
     uint32_t incompat_ = 0;

@@ -465,30 +465,38 @@ Result<void> Journal::before_writing(BlockCache& cache)
     BlockCache::Operation reading(cache);  // needs lines without writing any
     if (log_.size() == 0)
         log_ = TRY(Buffer::of(std::max<size_t>(log_bytes, size_t{fs_.block_bytes()} * 4)));
-    if (!(on_medium_.feature_incompat & recover)) {
-        TRY(write_fs_super(true));
-    }
+    if (commit_at_) TRY(commit_transaction());
+    if (!is_marked_) TRY(write_fs_super(true));
     fs_.super.feature_incompat |= recover;
     TRY(fs_.write_super());
     uint32_t at = next_;
     TRY(write_transaction(cache, at));
     // All but the first sector of what commits it is there already: it comes whole or not at all.
-    std::span block = log_.span().first(fs_.block_bytes());
-    memset(block.data(), 0, block.size());
+    memset(log_.data(), 0, fs_.block_bytes());
     uint32_t commit_at = at;
     TRY(write_log(at, 1));
-    BlockDevice& device = fs_.cache.device();
-    TRY(device.flush());
-    // From here on this transaction may be found: what comes is another.
-    uint32_t start = std::exchange(next_, at);
+    TRY(fs_.cache.device().flush());
+    commit_at_ = commit_at;
+    return commit_transaction();
+}
+
+// What follows the blocks of a transaction. If that fails, nobody knows which transaction the
+// medium begins with: neither is overwritten until this has been done again, and has succeeded.
+Result<void> Journal::commit_transaction()
+{
+    std::span block = log_.span().first(fs_.block_bytes());
     start_block(block, commit);
     store_be32(&block[header_bytes + 4 + 32 + 4], static_cast<uint32_t>(fs::now_s()));
     seal(block, header_bytes + 4);
-    auto written = write_log(commit_at, 1);
-    if (written) written = write_super(start);
-    if (written) written = device.flush();
+    uint32_t at = commit_at_;
+    TRY(write_log(at, 1));
+    if (start_) TRY(fs_.cache.device().flush());  // the one before may be needed until then
+    TRY(write_super(next_));
+    TRY(fs_.cache.device().flush());
+    next_ = at;
+    commit_at_ = 0;
     ++sequence_;
-    return written;
+    return {};
 }
 
 Result<void> Journal::after_writing()
@@ -511,8 +519,10 @@ Result<void> Journal::write_fs_super(bool needs_recovery)
     TRY(device.read(0, blocks, bytes.data()));
     memcpy(bytes.data() + Superblock::offset, &changed, sizeof changed);
     uint32_t first = Superblock::offset / device.block_bytes;
+    is_marked_ = false;  // if it fails, nobody knows
     TRY(device.write(first, blocks - first, bytes.data() + size_t{first} * device.block_bytes));
     on_medium_ = changed;
+    is_marked_ = needs_recovery;
     return {};
 }
 
