@@ -331,7 +331,7 @@ TEST_P(Ext2Faults, LoseNothingThatWasSynced)
     Workload all(sound, 5);
     size_t writes = work(sound, all, {~size_t{0}, 0, 0});
     ASSERT_EQ(all.failures, 0u);
-    size_t runs = std::min(cuts(12), writes * 9);
+    size_t runs = std::min(cuts(8), writes * 9);
     for (size_t i = 0; i < runs && !HasFailure(); ++i) {
         constexpr size_t counts[] = {1, 2, 15}, kept[] = {0, 1, 10'000};
         FailingWrites failing = {runs == writes * 9 ? i / 9 : i * writes / runs, counts[i % 3],
