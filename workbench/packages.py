@@ -11,9 +11,9 @@ from workbench.console import Problem, say
 # A package is there if this command, or a file of this pattern, is.
 EVIDENCE = {
     "bochs": "bochs",
-    "ccache": "ccache",
     "bochs-x": "/usr/lib/*/bochs/plugins/libbx_x_gui.so",
     "bochsbios": "/usr/share/bochs/BIOS-bochs-latest",
+    "ccache": "ccache",
     "clang": "clang++",
     "clang-format": "clang-format",
     "clang-tidy": "clang-tidy",
@@ -65,12 +65,12 @@ FILE_SYSTEM = {
 CHECK = ("clang-format", "clang-tidy")
 IMAGES = (  # for what the host tests read
     "makefs", "e2fsprogs", "dosfstools", "mtools", "exfatprogs", "fdisk", "gdisk", "genisoimage",
-    "xorriso", "udftools", "cpio", "grub-common", "grub-pc-bin")
+    "xorriso", "udftools", "cpio", "grub-common", "grub-pc-bin", "dpkg-dev")
 HOST = BUILD + IMAGES + ("libgtest-dev", "libgmock-dev", "clang", "libclang-rt-14-dev")
 EMULATORS = BUILD + GRUB + IMAGES + (
     "clang", "nasm", "python3-pytest", "gdb", "python3-pytest-xdist", "qemu-system-x86", "ovmf",
     "grub-efi-amd64-bin", "bochs", "bochs-x", "bochsbios", "vgabios", "seabios",
-    "nodejs", "npm", "rustc", "rust-src", "dpkg-dev")
+    "nodejs", "npm", "rustc", "rust-src")
 
 
 def present(package: str) -> bool:

@@ -52,7 +52,7 @@ class Pc:
     kernel: Path | None = None
     append: str = ""
     module: Path | None = None     # what QEMU loads beside the kernel
-    shares: list["Share"] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
     display: str = "none"
     options: list[str] = field(default_factory=list)
 

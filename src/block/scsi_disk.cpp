@@ -45,6 +45,7 @@ public:
     Result<void> look_for_medium() override;
     Result<void> eject() override { return move_medium(false); }
     Result<void> load() override { return move_medium(true); }
+    uint64_t last_session() override { return unit.type == Unit::cd ? unit.last_session() : 0; }
     Text<96> abilities() const;
 
 private:
@@ -158,10 +159,7 @@ Result<void> Disk::measure()
     }
     blocks = unit.blocks;
     block_bytes = bytes;
-    if (unit.type == Unit::cd) {
-        last_session = unit.last_session();
-        return {};
-    }
+    if (unit.type == Unit::cd) return {};
     read_only = unit.is_write_protected();
     measure_abilities();
     return {};

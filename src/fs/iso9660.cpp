@@ -718,9 +718,8 @@ bool find_next_session(BlockCache& cache, uint64_t& start, Session& session)
 Result<void> find_last_session(BlockCache& cache, Session& session)
 {
     constexpr unsigned most_sessions = 100;  // a CD has no more tracks
-    const BlockDevice& device = cache.device();
-    if (device.last_session) {
-        uint64_t start = device.last_session * device.block_bytes / sector_bytes;
+    if (uint64_t first = cache.device().last_session()) {
+        uint64_t start = first * cache.device().block_bytes / sector_bytes;
         if (read_session(cache, start, session) && session.has_primary) return {};
     }
     TRY(read_session(cache, 0, session));

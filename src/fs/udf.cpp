@@ -908,8 +908,8 @@ Result<fs::FileSystem*> start(BlockCache& cache, uint64_t session)
 
 Result<fs::FileSystem*> mount(BlockCache& cache)
 {
-    const BlockDevice& device = cache.device();
-    uint64_t session = device.last_session * device.block_bytes;
+    BlockDevice& device = cache.device();
+    uint64_t session = device.last_session() * device.block_bytes;
     Recognised found = TRY(recognise(cache, session));
     if (!found.udf) return Error::not_found;
     auto started = start(cache, session);

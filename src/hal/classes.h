@@ -76,6 +76,8 @@ public:
     virtual Result<void> look_for_medium() { return {}; }
     virtual Result<void> eject() { return Error::unsupported; }
     virtual Result<void> load() { return Error::unsupported; }
+    // Asks a CD drive for the block where the last session begins; 0: it does not say.
+    virtual uint64_t last_session() { return 0; }
 
     Text<16> name;                  // "wd0", "wd0a": set when it is published
     Text<48> model;                 // as the device says; a partition's type
@@ -85,7 +87,6 @@ public:
     bool read_only = false;
     bool removable = false, rotational = false;
     bool is_volume = false;         // a CD: it has a file system, whatever partitions it has
-    uint64_t last_session = 0;      // a CD: the block where that begins, if its driver knows
     bool gone = false;              // it has been removed: see is_gone()
     bool withdrawn = false;         // its driver no longer has it
     unsigned medium = 0;            // counts those that were in it; a partition is of one of them

@@ -62,6 +62,7 @@ def test_an_error_names_its_block(boot, tmp_path, what, event, text):
 
 
 def test_unplugged_between_two_reads(boot, tmp_path):
-    """Not with reads under way: QEMU 7.2 itself crashes then. NvmeTest.Gone does that."""
+    """Not with reads under way: QEMU 7.2 itself crashes then.
+    Nvme.ADeviceThatHasGoneIsSaidToBeSoon, of the host tests, does that."""
     machine = disks.is_unplugged(boot, tmp_path, *nvme("n", ",id=gone,addr=5"), key="q")
     assert "\nnvme0: it is gone\n" in machine.text()

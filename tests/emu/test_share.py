@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from machine import PROMPT
 from workbench import payload, qemu
-from workbench.console import ROOT
+from workbench.console import ROOT, shown
 
 HERE = Path(__file__).parent
 ECHO = HERE / "payloads/echo.asm"
@@ -165,7 +165,7 @@ def test_run_with_a_share(folder):
         return subprocess.run([ROOT / "vesper", "run", *words], stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=100, text=True)
 
-    assert f"{folder.name}/kexec\n" in run("--share", str(folder)).stderr
+    assert f"there is no {shown(folder / 'kexec')}" in run("--share", str(folder)).stderr
     assert "is not a folder" in run("--share", str(folder / "none")).stderr
     assert "needs PCI" in run("--share", str(folder), "--machine", "isapc").stderr
     assert "--boot netbsd" in run("--share", str(folder), "--boot", "netbsd").stderr

@@ -210,13 +210,7 @@ TEST_P(FfsWrite, FillsTheDiskAndEmptiesIt)
     uint64_t before = free_bytes();
     fs::Node& big = make("/big");
     std::string piece = content(100'000, 5);
-    Error error{};
-    while (error == Error{}) {
-        auto written = big.write(big.size, std::as_bytes(std::span(piece)));
-        error = written.error();
-        if (written && written.value() < piece.size()) error = Error::no_space;
-    }
-    EXPECT_EQ(error, Error::no_space);
+    EXPECT_EQ(fs_model::fill(big, piece), Error::no_space);
     EXPECT_LT(free_bytes(), block_bytes());
     check();
     uint64_t size = big.size;

@@ -44,6 +44,16 @@ struct Object {
 };
 using ObjectPointer = std::shared_ptr<Object>;
 
+// Appends the piece until an error ends that; less than all of it is no_space.
+inline Error fill(fs::Node& file, std::string_view piece)
+{
+    for (;;) {
+        auto written = file.write(file.size, std::as_bytes(std::span(piece)));
+        if (!written) return written.error();
+        if (written.value() < piece.size()) return Error::no_space;
+    }
+}
+
 inline std::string read_all(fs::Node& node)
 {
     std::string all(size_t(node.size), '?');

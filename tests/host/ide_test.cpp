@@ -122,7 +122,7 @@ TEST_F(Ide, NamesWhatItFindsOnPci)
                     "cd0 at ata1 drive 0: <FAKE CD-ROM>, CD/DVD, 0 MiB, 300 blocks of 2048 bytes, "
                     "DMA"));
     EXPECT_EQ(primary.resets + secondary.resets, 0u);
-    EXPECT_LE(machine.now_us, 1100u);  // with the sessions of a CD
+    EXPECT_LE(machine.now_us, 1000u);
     EXPECT_EQ(find_block_device("wd0")->blocks, 131072u);
     EXPECT_EQ(find_block_device("wd0")->model.view(), "FAKE HARDDISK");
     EXPECT_EQ(machine.pci(0, 1, 1)[4] & 5, 5) << "I/O and bus master enabled";

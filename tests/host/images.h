@@ -30,9 +30,11 @@ public:
         return ImageDevice(std::move(bytes), block_bytes);
     }
     Result<void> flush_blocks() override { return {}; }
+    uint64_t last_session() override { return session; }
 
     std::vector<char> data;
     std::set<uint64_t> bad_blocks;  // reading one of these fails
+    uint64_t session = 0;           // of a CD
     bool broken = false;            // all writing does
     bool goes = false;              // it is pulled out at the next access
     size_t reads = 0, blocks_read = 0, writes = 0;

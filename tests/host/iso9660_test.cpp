@@ -134,11 +134,11 @@ TEST(Iso9660, BelievesTheDriveAboutSessions)
 {
     ImageDevice image = ImageDevice::load("iso-sessions.iso", 2048);
     uint64_t first_end = le32(&image.data[descriptor + 80]);
-    image.last_session = first_end;
+    image.session = first_end;
     Iso volume(std::move(image));
     EXPECT_EQ(volume.system->label.view(), "SESSION2");
     EXPECT_THAT(volume.list(""), UnorderedElementsAre("of session 1", "of session 2"));
-    volume.disk.last_session = 1;  // where there is none: then it is looked for
+    volume.disk.session = 1;  // where there is none: then it is looked for
     volume.disk.copies = nullptr;
     ASSERT_EQ(volume.mount(), Error{});
     EXPECT_EQ(volume.system->label.view(), "SESSION3");

@@ -496,25 +496,25 @@ TEST_F(Scsi, AChangedCdFailsTheReadThatMeetsIt)
 TEST_F(Scsi, SaysWhereTheLastSessionOfACdBegins)
 {
     auto& drive = attach_cd();
-    EXPECT_EQ(drive.last_session, 0u);
+    EXPECT_EQ(drive.last_session(), 0u);
     unit.session = 176;
     unit.insert(300);
     ASSERT_TRUE(drive.look_for_medium());
-    EXPECT_EQ(drive.last_session, 176u);
+    EXPECT_EQ(drive.last_session(), 176u);
     unit.session = 300;  // not on the medium
     unit.insert(300);
     ASSERT_TRUE(drive.look_for_medium());
-    EXPECT_EQ(drive.last_session, 0u);
+    EXPECT_EQ(drive.last_session(), 0u);
     for (uint8_t bytes : {0, 4, 11}) {
         unit.answers[0x43] = std::vector<uint8_t>(bytes, 1);
         unit.insert(300);
         ASSERT_TRUE(drive.look_for_medium());
-        EXPECT_EQ(drive.last_session, 0u);
+        EXPECT_EQ(drive.last_session(), 0u);
     }
     unit.fails[0x43] = {5, 0x20};
     unit.insert(300);
     ASSERT_TRUE(drive.look_for_medium());
-    EXPECT_EQ(drive.last_session, 0u);
+    EXPECT_EQ(drive.last_session(), 0u);
 }
 
 TEST_F(Scsi, AnEjectedCdIsMissed)

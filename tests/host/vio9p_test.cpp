@@ -57,14 +57,7 @@ struct Vio9p : testing::TestWithParam<FakeVirtio::Interfaces> {
     uint64_t start_us = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(Interfaces, Vio9p,
-                         testing::Values(FakeVirtio::Interfaces{.legacy = true},
-                                         FakeVirtio::Interfaces{.modern = true},
-                                         FakeVirtio::Interfaces{.legacy = true, .modern = true}),
-                         [](const auto& info) {
-                             return std::string(info.param.legacy ? "Legacy" : "") +
-                                    (info.param.modern ? "Modern" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(Interfaces, Vio9p, FakeVirtio::all_interfaces(), FakeVirtio::name_of);
 
 TEST_P(Vio9p, IsPublishedWithItsTag)
 {

@@ -173,14 +173,7 @@ struct Vioscsi : testing::TestWithParam<FakeVirtio::Interfaces> {
     uint64_t start_us = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(Interfaces, Vioscsi,
-                         testing::Values(FakeVirtio::Interfaces{.legacy = true},
-                                         FakeVirtio::Interfaces{.modern = true},
-                                         FakeVirtio::Interfaces{.legacy = true, .modern = true}),
-                         [](const auto& info) {
-                             return std::string(info.param.legacy ? "Legacy" : "") +
-                                    (info.param.modern ? "Modern" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(Interfaces, Vioscsi, FakeVirtio::all_interfaces(), FakeVirtio::name_of);
 
 TEST_P(Vioscsi, FindsAllUnitsOfAllTargets)
 {

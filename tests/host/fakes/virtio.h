@@ -67,6 +67,16 @@ public:
     struct Interfaces {
         bool legacy = false, modern = false;
     };
+    // For INSTANTIATE_TEST_SUITE_P.
+    static auto all_interfaces()
+    {
+        return testing::Values(Interfaces{.legacy = true}, Interfaces{.modern = true},
+                               Interfaces{.legacy = true, .modern = true});
+    }
+    static std::string name_of(const testing::TestParamInfo<Interfaces>& info)
+    {
+        return std::string(info.param.legacy ? "Legacy" : "") + (info.param.modern ? "Modern" : "");
+    }
     void plug_in(Interfaces have)
     {
         config = &machine.pci(0, 3, 0);
