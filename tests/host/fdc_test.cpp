@@ -408,13 +408,18 @@ TEST_F(Fdc, OneThatVanishesIsGone)
 
 TEST(FdcAlone, WithoutMemoryItIsLeftOut)
 {
+    bool is_there = false;
     for (int allocations = 0; allocations < 8; ++allocations) {
         FakeMachine machine;
         FakeFdc fake(machine);
         fake.plug_in();
         machine.heap.fail_after = allocations;
         (void)machine.attach(fdc);
+        bool was_there = is_there;
+        is_there = find_block_device("fd0");
+        EXPECT_TRUE(is_there ? allocations > 0 : !was_there) << allocations;
     }
+    EXPECT_TRUE(is_there);
 }
 
 }  // namespace

@@ -287,13 +287,18 @@ TEST_F(Sdhc, OneThatVanishesIsGone)
 
 TEST(SdhcAlone, WithoutMemoryItIsLeftOut)
 {
+    bool is_there = false;
     for (int allocations = 0; allocations < 10; ++allocations) {
         FakeMachine machine;
         FakeSdhc fake(machine);
         fake.plug_in();
         machine.heap.fail_after = allocations;
         (void)machine.attach(sdhc);
+        bool was_there = is_there;
+        is_there = find_block_device("ld0");
+        EXPECT_TRUE(is_there ? allocations > 0 : !was_there) << allocations;
     }
+    EXPECT_TRUE(is_there);
 }
 
 }  // namespace
