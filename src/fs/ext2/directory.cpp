@@ -48,7 +48,8 @@ static size_t length_from_disk(uint32_t block_bytes, uint16_t length)
     return length == 65535 || length == 0 ? 65536 : (length & ~3u) | (length & 3u) << 16;
 }
 
-Result<Ext2Node::Record> Ext2Node::record_at(const Piece& piece, uint64_t offset) const
+// Of its name only that it lies in the piece is known.
+Result<Ext2Node::Record> Ext2Node::outline_at(const Piece& piece, uint64_t offset) const
 {
     auto bytes = piece.bytes.subspan(static_cast<size_t>(offset - piece.start));
     if (bytes.size() < DirEntry::min_rec_len) return damaged("no entry fits at {}", offset);
@@ -62,11 +63,18 @@ Result<Ext2Node::Record> Ext2Node::record_at(const Piece& piece, uint64_t offset
     if (entry.inode == 0) return Record{.length = length};
     std::string_view name(reinterpret_cast<const char*>(bytes.data()) + sizeof entry,
                           entry.name_len);
-    bool bad_name =
-        std::any_of(name.begin(), name.end(), [](char c) { return c == '/' || c == 0; });
-    if (name.empty() || bad_name || (!has_type && entry.file_type))
+    if (name.empty() || (!has_type && entry.file_type))
         return damaged("the entry at {} has an impossible name", offset);
     return Record{entry.inode, has_type ? entry.file_type : uint8_t{0}, length, name};
+}
+
+Result<Ext2Node::Record> Ext2Node::record_at(const Piece& piece, uint64_t offset) const
+{
+    Record record = TRY(outline_at(piece, offset));
+    bool bad = std::any_of(record.name.begin(), record.name.end(),
+                           [](char c) { return c == '/' || c == 0; });
+    if (bad) return damaged("the entry at {} has an impossible name", offset);
+    return record;
 }
 
 // Where a name is in one piece.
@@ -76,7 +84,7 @@ Result<bool> Ext2Node::find_in_block(uint64_t offset, std::string_view name, Slo
     slot = {.piece = piece};
     size_t before = 0;
     for (size_t at = 0; at < piece.bytes.size();) {
-        Record record = TRY(record_at(piece, piece.start + at));
+        Record record = TRY(outline_at(piece, piece.start + at));
         if (record.inode && record.name == name) {
             slot.at = at;
             slot.before = before;
@@ -293,7 +301,7 @@ Result<bool> Ext2Node::insert_in_block(uint64_t block, const Record& record, con
     Piece piece = TRY(piece_at(fs_.offset_of(block)));
     size_t need = DirEntry::bytes_for(record.name.size()), end = room_in_block();
     for (size_t at = 0; at < end;) {
-        Record here = TRY(record_at(piece, piece.start + at));
+        Record here = TRY(outline_at(piece, piece.start + at));
         size_t used = here.inode ? DirEntry::bytes_for(here.name.size()) : 0;
         if (here.length >= used + need && at + here.length <= end) {
             uint64_t offset = fs_.offset_of(piece.physical);

@@ -680,6 +680,7 @@ private:
 
     // directory.cpp
     Result<Piece> piece_at(uint64_t offset);
+    Result<Record> outline_at(const Piece& piece, uint64_t offset) const;
     Result<Record> record_at(const Piece& piece, uint64_t offset) const;
     Result<bool> find_in_block(uint64_t offset, std::string_view name, Slot& slot);
     Result<bool> look_for(std::string_view name, Slot& slot);
