@@ -690,7 +690,9 @@ TEST(Ext2, DamagedDirectoriesAreRefused)
             while ((more = root.next_entry(position, entry)) && more.value()) {}
             EXPECT_EQ(more.error(), Error::corrupt) << c.message;
             EXPECT_TRUE(volume.machine.logged(std::string("inode 2: ") + c.message)) << c.message;
-            EXPECT_EQ(root.find("file").error(), Error::corrupt) << c.message;
+            // A letter of another's name hides nobody.
+            auto expected = c.at == 8 ? Error{} : Error::corrupt;
+            EXPECT_EQ(root.find("file").error(), expected) << c.message;
         }
     }
 }
