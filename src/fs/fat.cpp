@@ -275,6 +275,10 @@ private:
     void update_set(std::byte* set, uint32_t slots, const ClusterNode& node) override;
     void copy_body(const std::byte* from, uint32_t from_slots, std::byte* to,
                    uint32_t to_slots) override;
+    Text<40> short_name_in(const std::byte* set, uint32_t slots) const override
+    {
+        return short_name_of(load_le<ShortEntry>(set + (slots - 1) * slot_bytes));
+    }
     bool is_free(const std::byte* slot) const override
     {
         return slot[0] == std::byte{free_entry} || slot[0] == std::byte{0};

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include "fs/fs.h"
+#include "fs/removed_names.h"
 
 namespace fs {
 
@@ -161,6 +162,7 @@ public:
         return log_corrupt(what);
     }
     BlockCache& cache() { return cache_; }
+    RemovedNames removed;
 
     // ---- what differs
 
@@ -173,6 +175,8 @@ public:
     // All but the name.
     virtual void copy_body(const std::byte* from, uint32_t from_slots, std::byte* to,
                            uint32_t to_slots) = 0;
+    // Another name that leads to it; "" without one.
+    virtual Text<40> short_name_in(const std::byte*, uint32_t) const { return {}; }
     virtual bool is_free(const std::byte* slot) const = 0;
     virtual void erase(std::byte* slot) const = 0;
     virtual uint32_t fold(uint32_t character) const = 0;  // upper and lower case become the same
@@ -332,12 +336,19 @@ private:
     Result<void> put_at_end(uint32_t place, std::span<const std::byte> set);
     Result<void> put(uint32_t place, std::span<const std::byte> set);
     Result<void> erase(const EntrySet& set);
+    uint32_t key_of(std::string_view name) const
+    {
+        return volume_.hash_of(name) ^ static_cast<uint32_t>(id);
+    }
+    Result<void> note_removed(const EntrySet& set);
+    Result<void> order_after_removed(std::string_view name, std::span<const std::byte> set,
+                                     uint64_t body);
     Result<uint64_t> body_of(uint32_t place, uint32_t count);
     Result<void> settle(ClusterNode& node, uint32_t place);
     Result<void> make_first_cluster(ClusterNode& directory);
     Result<void> order_first_cluster(const ClusterNode& directory, uint64_t body);
     Result<void> enter(ClusterNode& node, std::string_view name);
-    Result<bool> rename_in_chunk(ClusterNode& node, const EntrySet& old,
+    Result<bool> rename_in_chunk(ClusterNode& node, const EntrySet& old, std::string_view name,
                                  std::span<const std::byte> set);
     Result<void> finish_rename(ClusterNode& node, const EntrySet& old, ClusterNode& to,
                                uint32_t place, uint32_t count);

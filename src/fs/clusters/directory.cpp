@@ -427,10 +427,29 @@ Result<void> ClusterNode::erase(const EntrySet& set)
     TRY(read_slots(set.position, used));
     for (size_t i = 0; i < used.size(); i += slot_bytes) volume_.erase(&used[i]);
     TRY(write_slots(set.position, used, !volume_.shape.body_last));
+    TRY(note_removed(set));
     index(set, false);
     add_gap(set.position, set.slots);
     touch();
     return {};
+}
+
+Result<void> ClusterNode::note_removed(const EntrySet& set)
+{
+    uint64_t body = TRY(body_of(set.position, set.slots));
+    TRY(volume_.removed.add(key_of(set.name), body));
+    return set.short_name.empty() ? Result<void>()
+                                  : volume_.removed.add(key_of(set.short_name), body);
+}
+
+Result<void> ClusterNode::order_after_removed(std::string_view name, std::span<const std::byte> set,
+                                              uint64_t body)
+{
+    TRY(volume_.removed.order_before(key_of(name), body));
+    auto short_name =
+        volume_.short_name_in(set.data(), static_cast<uint32_t>(set.size()) / slot_bytes);
+    return short_name.empty() ? Result<void>()
+                              : volume_.removed.order_before(key_of(short_name), body);
 }
 
 // Where on the volume the body of such a set is.
@@ -495,7 +514,9 @@ Result<void> ClusterNode::enter(ClusterNode& node, std::string_view name)
         TRY(order_first_cluster(node, TRY(body_of(place, count))));
     }
     volume_.update_set(all, count, node);
-    TRY(put(place, std::span(all).first(count * slot_bytes)));
+    auto set = std::span(all).first(count * slot_bytes);
+    TRY(order_after_removed(name, set, TRY(body_of(place, count))));
+    TRY(put(place, set));
     return settle(node, place);
 }
 
@@ -538,7 +559,7 @@ Result<void> ClusterNode::remove(std::string_view name)
 
 // If the old set and the new one can be in the same chunk, they are exchanged by one write.
 Result<bool> ClusterNode::rename_in_chunk(ClusterNode& node, const EntrySet& old,
-                                          std::span<const std::byte> set)
+                                          std::string_view name, std::span<const std::byte> set)
 {
     uint32_t begin = old.position / chunk_bytes * chunk_bytes, within = old.position - begin;
     uint32_t count = static_cast<uint32_t>(set.size()) / slot_bytes;
@@ -554,7 +575,10 @@ Result<bool> ClusterNode::rename_in_chunk(ClusterNode& node, const EntrySet& old
     }
     if (run < count) return false;
     std::copy(set.begin(), set.end(), chunk.begin() + (at - set.size()));
-    TRY(volume_.cache().write(TRY(locate(begin)), chunk));
+    uint64_t offset = TRY(locate(begin));
+    TRY(order_after_removed(name, set, offset));
+    TRY(volume_.cache().write(offset, chunk));
+    TRY(note_removed(old));
     index(old, false);
     may_have_gaps_ = true;
     scanned_ = std::min(scanned_, begin);
@@ -622,10 +646,11 @@ Result<void> ClusterNode::rename(std::string_view name, Node& to_node, std::stri
     uint32_t count = TRY(volume_.make_set(to, new_name, set));
     volume_.copy_body(from, old.slots, set, count);
     auto all = std::span<const std::byte>(set).first(count * slot_bytes);
-    if (&to == this && TRY(rename_in_chunk(node, old, all))) return {};
+    if (&to == this && TRY(rename_in_chunk(node, old, new_name, all))) return {};
     uint32_t place = TRY(to.find_room(count));
     BlockCache::Operation operation(volume_.cache());
     TRY(operation.begin());
+    TRY(to.order_after_removed(new_name, all, TRY(to.body_of(place, count))));
     TRY(to.put(place, all));
     return finish_rename(node, old, to, place, count);
 }

@@ -294,7 +294,7 @@ Result<void> ClusterVolume::give_all()
 // ---- nodes
 
 ClusterVolume::ClusterVolume(BlockCache& cache, const Shape& shape)
-    : shape(shape), cache_(cache), table_(cache)
+    : shape(shape), removed(cache), cache_(cache), table_(cache)
 {
     table_.place(shape.fat, shape.fat_bytes, shape.entry_bits == 12 ? 1 : 0, shape.fat_copies);
     type = shape.type;
@@ -455,7 +455,9 @@ Result<void> ClusterVolume::begin_change()
 Result<void> ClusterVolume::write_all()
 {
     TRY(write_tables());
-    return cache_.sync();
+    TRY(cache_.sync());
+    removed.clear();
+    return {};
 }
 
 Result<void> ClusterVolume::write_zeros(uint64_t offset, uint64_t bytes, BlockCache::Kind kind)

@@ -306,6 +306,7 @@ Result<bool> Ext2Node::insert_in_block(uint64_t block, const Record& record, con
         if (here.length >= used + need && at + here.length <= end) {
             uint64_t offset = fs_.offset_of(piece.physical);
             TRY(fs_.before(node.inode_at_, offset + at));
+            TRY(fs_.removed.order_before(key_of(record.name), offset + at));
             if (TRY(insert_at(piece, at, used, here.length, record))) return true;
         }
         at += here.length;
@@ -354,17 +355,20 @@ Result<void> Ext2Node::insert(const Record& record, const Ext2Node& node)
 }
 
 // An entry goes: the one before it becomes longer, or it is empty.
-Result<void> Ext2Node::remove_slot(const Slot& slot)
+Result<void> Ext2Node::remove_slot(const Slot& slot, std::string_view name)
 {
     Piece piece = TRY(piece_at(slot.piece.start));
     room_hint_ = std::min(room_hint_, piece.start >> fs_.block_shift);
     if (slot.before == slot.at) {
         store_le32(&piece.bytes[slot.at], 0);
-        return put_piece(piece, slot.at, 4);
+        TRY(put_piece(piece, slot.at, 4));
+    } else {
+        Record before = TRY(record_at(piece, piece.start + slot.before));
+        store_length(&piece.bytes[slot.before], before.length + slot.length);
+        TRY(put_piece(piece, slot.before, sizeof(DirEntry)));
     }
-    Record before = TRY(record_at(piece, piece.start + slot.before));
-    store_length(&piece.bytes[slot.before], before.length + slot.length);
-    return put_piece(piece, slot.before, sizeof(DirEntry));
+    if (fs_.journal) return {};
+    return fs_.removed.add(key_of(name), fs_.offset_of(piece.physical) + slot.before);
 }
 
 // A name leads elsewhere.
@@ -513,7 +517,7 @@ Result<void> Ext2Node::drop_copies(std::string_view name, uint32_t inode)
     for (uint64_t offset = 0; offset < size && !fs_.trusts_indexes();) {
         bool is_there = TRY(find_in_block(offset, name, slot)) && slot.inode == inode;
         offset = slot.piece.start + slot.piece.bytes.size();
-        if (is_there && !std::exchange(is_first, false)) TRY(remove_slot(slot));
+        if (is_there && !std::exchange(is_first, false)) TRY(remove_slot(slot, name));
     }
     return {};
 }
@@ -533,7 +537,7 @@ Result<void> Ext2Node::remove(std::string_view name)
     Change change(fs_);
     TRY(change.begin());
     TRY(drop_copies(name, slot.inode));
-    TRY(remove_slot(slot));
+    TRY(remove_slot(slot, name));
     TRY(lost_name(node));
     return touch();
 }
@@ -577,7 +581,7 @@ Result<void> Ext2Node::rename(std::string_view name, fs::Node& to_node, std::str
     if (moves) TRY(node.set_parent(to));
     if (!TRY(look_for(name, slot))) return damaged("a name is lost");  // it may have moved
     TRY(fs_.before(entry, fs_.offset_of(slot.piece.physical) + slot.before));
-    TRY(remove_slot(slot));
+    TRY(remove_slot(slot, name));
     if (moves) TRY(drop_subdirectory());
     if (replaced) TRY(to.lost_name(*replaced));
     if (&to != this) TRY(to.touch());

@@ -16,6 +16,7 @@
 #include <bit>
 #include <cstring>
 #include "fs/fs.h"
+#include "fs/removed_names.h"
 #include "lib/bytes.h"
 #include "lib/pool.h"
 
@@ -367,7 +368,7 @@ struct Bitmap {
 class Ext2 final : public fs::FileSystem, public Geometry {
 public:
     Ext2(BlockCache& cache, const Geometry& geometry, const Superblock& super)
-        : Geometry(geometry), cache(cache), super(super)
+        : Geometry(geometry), cache(cache), removed(cache), super(super)
     {
     }
     ~Ext2() override;
@@ -457,6 +458,7 @@ public:
     void forget_scratch() { scratch_block_ = 0; }
 
     BlockCache& cache;
+    fs::RemovedNames removed;
     Superblock super;
     uint32_t seed = 0;  // of all checksums
     void seal(Superblock& changed) const;
@@ -682,6 +684,7 @@ private:
     Result<Piece> piece_at(uint64_t offset);
     Result<Record> outline_at(const Piece& piece, uint64_t offset) const;
     Result<Record> record_at(const Piece& piece, uint64_t offset) const;
+    uint32_t key_of(std::string_view name) const { return fs::RemovedNames::key_of(id, name); }
     Result<bool> find_in_block(uint64_t offset, std::string_view name, Slot& slot);
     Result<bool> look_for(std::string_view name, Slot& slot);
     Result<bool> look_linearly(std::string_view name, Slot& slot);
@@ -701,7 +704,7 @@ private:
     Result<void> carve(const Piece& piece, size_t at, size_t place, size_t end,
                        const Record& record);
     Result<uint64_t> append_block(std::span<std::byte> content);
-    Result<void> remove_slot(const Slot& slot);
+    Result<void> remove_slot(const Slot& slot, std::string_view name);
     Result<void> point_slot(const Slot& slot, const Ext2Node& node, uint8_t type);
     Result<void> check_new_name(std::string_view name) const;
     Result<void> make_first_block(const Ext2Node& parent);

@@ -284,6 +284,7 @@ Result<void> Ext2::sync_all()
 {
     if (counts_written_ != free_blocks() + super.free_inodes_count) TRY(write_super());
     TRY(cache.sync());
+    removed.clear();
     if (journal) {
         TRY(journal->close());
         return {};

@@ -205,6 +205,7 @@ Result<uint64_t> WritableInode::enter(std::string_view name, WritableInode& node
     put_record(piece + at + used, node.number(), record.bytes - used, type, name);
     uint64_t place = TRY(place_of_piece(start));
     TRY(order_before_name(node, place));
+    TRY(volume().removed.order_before(fs::RemovedNames::key_of(id, name), place));
     TRY(volume_.cache.write(place, piece));
     if (index_ && !index_->add(name, static_cast<uint32_t>(start / directory_piece)))
         volume().drop_index(*this);
@@ -244,7 +245,9 @@ Result<void> WritableInode::erase_name(const Place& found, std::string_view name
             static_cast<uint16_t>(le16(piece + previous + 4) + le16(piece + found.at + 4));
         memcpy(piece + previous + 4, &bytes, sizeof bytes);
     }
-    TRY(volume_.cache.write(TRY(place_of_piece(found.piece)), piece));
+    uint64_t place = TRY(place_of_piece(found.piece));
+    TRY(volume_.cache.write(place, piece));
+    TRY(volume().removed.add(fs::RemovedNames::key_of(id, name), place));
     if (index_) {
         index_->remove(name, static_cast<uint32_t>(found.piece / directory_piece));
         count_room(found.piece, piece);

@@ -170,6 +170,7 @@ Result<void> WritableVolume::apply()
     bool pending = settling_ || run_count_;
     TRY(write_super());
     TRY(cache.sync());
+    removed.clear();
     if (!pending) return {};
     freeing_ = true;
     auto result = settling_ ? settle() : Result<void>();

@@ -3,13 +3,14 @@
 //
 // What is on the medium is right at any moment, but for space that is lost and links too many:
 // - what marks a block or an inode as used goes first, then the inode, then the name;
-// - a name goes before its inode, and before any count gets less;
+// - a name goes before its inode, before any count gets less, and before it comes elsewhere;
 // - blocks and inodes are free again once nothing on the medium names them: apply() syncs, then
 //   lowers counts and clears inodes, syncs, and only then changes the bitmaps.
 // From the first change until all of that is done the superblock says that the volume is in use.
 #pragma once
 #include "fs/ffs_write/groups.h"
 #include "fs/ffs_write/index.h"
+#include "fs/removed_names.h"
 
 namespace ufs {
 
@@ -17,7 +18,7 @@ class WritableInode;
 
 class WritableVolume final : public Volume {
 public:
-    explicit WritableVolume(BlockCache& cache) : Volume(cache), groups(*this) {}
+    explicit WritableVolume(BlockCache& cache) : Volume(cache), groups(*this), removed(cache) {}
     ~WritableVolume() override { delete_nodes(); }  // which know that it is one
     Result<void> open(const SuperBlock& super, uint64_t place) override;
     Result<void> sync() override;
@@ -46,6 +47,7 @@ public:
     void drop_index(WritableInode& owner);
 
     Groups groups;
+    fs::RemovedNames removed;
 
 private:
     Result<Inode*> make_inode(uint32_t number, const InodeFields& fields) override;
