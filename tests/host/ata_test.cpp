@@ -39,7 +39,8 @@ struct Ata : testing::Test {
         transport.has_dma = true;
         identity.model = Text<48>("FAKE");
         identity.blocks = 1ull << 40;
-        identity.lba = identity.lba48 = identity.dma_selected = true;
+        identity.lba = identity.lba48 = true;
+        identity.dma_mode = 0x45;
         identity.flush_cache = true;
         identity.largest_multiple = 16;
     }
@@ -117,7 +118,8 @@ TEST_F(Ata, DoesWithoutMultipleModeWhereTheDriveRefusesIt)
 
 TEST_F(Ata, SetsTheDriveUpAgainAfterAReset)
 {
-    identity.lba = identity.lba48 = identity.dma_selected = false;
+    identity.lba = identity.lba48 = false;
+    identity.dma_mode = 0;
     identity.heads = 4, identity.sectors_per_track = 17, identity.blocks = 41820;
     transport.failing = 0xc4, transport.failures = 1;
     ASSERT_TRUE(disk().read(17 * 6 + 3, 1, memory.data()));
