@@ -17,27 +17,32 @@ constexpr unsigned udmatim = 0x4a;     // four bits for each
 constexpr unsigned ide_config = 0x54;  // ICH: four times a bit for each
 constexpr unsigned clock_66 = 0, cable = 4, clock_100 = 12;
 
+constexpr uint16_t multiword_2 = 4, multiword_1_2 = 6;  // as AtaModes::dma has them
+constexpr uint16_t ultra_to(unsigned mode)
+{
+    return AtaModes::dma_up_to_ultra(mode) & ~AtaModes::multiword_modes;
+}
+
 constexpr unsigned round_up(unsigned value, unsigned unit) { return (value + unit - 1) / unit; }
 }  // namespace
 
-constexpr uint16_t up_to(unsigned ultra, unsigned slowest_multiword)
-{
-    return AtaModes::dma_up_to_ultra(ultra) & ~((1u << slowest_multiword) - 1);
-}
-// Multiword 0 takes longer than the timings reach (and the ICH's erratum is that it fails); the
-// ICH6 and the ICH7 have no multiword 1.
+// Multiword 0 takes longer than the timings reach, and does not work on the ICH; the ICH6 and the
+// ICH7 have no multiword 1.
 const Piix::Chip Piix::chips[] = {
-    {0x1230, 6},                                   // PIIX
-    {0x7010, 6},                                   // PIIX3
-    {0x7111, up_to(2, 1)},                         // PIIX4
-    {0x2411, up_to(4, 1)},                         // ICH
-    {0x2421, up_to(2, 1)},                         // ICH0
-    {0x244a, up_to(5, 1)},                         // ICH2
-    {0x244b, up_to(5, 1)}, {0x248a, up_to(5, 1)},  // ICH3
-    {0x248b, up_to(5, 1)}, {0x24ca, up_to(5, 1)},  // ICH4
-    {0x24cb, up_to(5, 1)}, {0x24db, up_to(5, 1)},  // ICH5
-    {0x266f, up_to(5, 2)},                         // ICH6
-    {0x27df, up_to(5, 2)},                         // ICH7
+    {0x1230, multiword_1_2},                // PIIX
+    {0x7010, multiword_1_2},                // PIIX3
+    {0x7111, multiword_1_2 | ultra_to(2)},  // PIIX4
+    {0x2421, multiword_1_2 | ultra_to(2)},  // ICH0
+    {0x2411, multiword_1_2 | ultra_to(4)},  // ICH
+    {0x244a, multiword_1_2 | ultra_to(5)},  // ICH2-M
+    {0x244b, multiword_1_2 | ultra_to(5)},  // ICH2
+    {0x248a, multiword_1_2 | ultra_to(5)},  // ICH3-M
+    {0x248b, multiword_1_2 | ultra_to(5)},  // ICH3-S
+    {0x24ca, multiword_1_2 | ultra_to(5)},  // ICH4-M
+    {0x24cb, multiword_1_2 | ultra_to(5)},  // ICH4
+    {0x24db, multiword_1_2 | ultra_to(5)},  // ICH5
+    {0x266f, multiword_2 | ultra_to(5)},    // ICH6
+    {0x27df, multiword_2 | ultra_to(5)},    // ICH7
 };
 
 Piix::Piix(const hal::PciFunction& pci, unsigned channel)
