@@ -64,7 +64,7 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
                          disk.model.view(), sector_bytes);
     disk.block_bytes = static_cast<uint32_t>(sector_bytes);
     disk.largest_multiple = static_cast<uint8_t>(words[47]);
-    disk.dma_mode = AtaModes::selected_dma(words);
+    disk.dma_mode = config_has_pci ? AtaModes::selected_dma(words) : 0;
     disk.flush_cache = has(83, 12);
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
     bool ncq = config_has_ata_queue && disk.lba48 && words[76] != 0xffff &&
@@ -121,8 +121,10 @@ Text<64> AtaDisk::abilities() const
     text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
     if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
     if (!id_.lba) text.append(", CHS");
-    if (queued_ || !transport_.has_pio) return text.append(queued_ ? ", NCQ" : ", DMA");
-    return text.print(", {}", AtaModes::name(config_has_pci && dma_ ? id_.dma_mode : 0).view());
+    if (queued_) return text.append(", NCQ");
+    if (!config_has_pci || !dma_) return text.append(", PIO");
+    if (!transport_.has_pio) return text.append(", DMA");
+    return text.print(", {}", AtaModes::name(id_.dma_mode).view());
 }
 
 Result<void> AtaDisk::flush_blocks()
@@ -208,7 +210,7 @@ Result<void> AtaDisk::transfer(Request request)
 Result<void> AtaDisk::persist(Request& request)
 {
     if (hal::now_us() < left_alone_until_us_) return Error::timed_out;
-    bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
+    bool by_dma = config_has_pci && dma_ && reachable_by_dma(request), blame_dma = false;
     Result<void> result;
     unsigned time_outs = 0;
     for (unsigned attempts = request.failed_once; attempts < 3 && time_outs < 2; ++attempts) {
@@ -222,7 +224,7 @@ Result<void> AtaDisk::persist(Request& request)
         if (result.error() == Error::gone) break;
         time_outs += result.error() == Error::timed_out;
     }
-    if (result && blame_dma) {
+    if (config_has_pci && result && blame_dma) {
         uint8_t slower = transport_.step_down(drive_);
         hal::log("{}: {} does not work, using {}", name.view(), AtaModes::name(id_.dma_mode).view(),
                  AtaModes::name(slower).view());

@@ -60,7 +60,7 @@ template <class T> void Piix::modify(unsigned offset, unsigned mask, unsigned va
 
 Result<void> Piix::choose(AtaTransport& transport, unsigned drive, std::span<uint16_t, 256> words)
 {
-    if (!config_has_pci || !chip_) return {};
+    if (!chip_) return {};
     AtaModes modes = AtaModes::of(words);
     modes.dma &= transport.has_dma ? dma_modes(drive, words) : 0;
     // A mode that these controllers do not have works nevertheless where they are emulated.

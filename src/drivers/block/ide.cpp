@@ -107,6 +107,7 @@ public:
 
     void choose_modes(unsigned drive, std::span<uint16_t, 256> words)
     {
+        if (!config_has_pci) return;
         auto chosen = modes_.choose(*this, drive, words);
         if (chosen) return;
         log("{}: channel {} drive {}: SET FEATURES: {}", controller.name(), number, drive,
