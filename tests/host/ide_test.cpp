@@ -789,11 +789,10 @@ TEST_F(IdeModes, ThePiixHasOneTimingForBothDrives)
 {
     for (bool slow_first : {true, false}) {
         plug_controller(0x1230);
-        FakeDrive slow{.pio = 3, .multiword = 2};
         primary.drives[slow_first] = {};
-        primary.drives[!slow_first] = slow;
+        primary.drives[!slow_first] = {.dma = false, .pio = 2, .mode = 0};
         attach();
-        EXPECT_EQ(timing().idetim[0], 0xa177u) << "3 + 3 clocks";
+        EXPECT_EQ(timing().idetim[0], slow_first ? 0x9075u : 0x9057u) << "4 + 4 clocks";
         EXPECT_EQ(timing().sidetim, 0u);
         machine.functions.clear();
     }
