@@ -90,8 +90,7 @@ public:
     // Errors: device, timed_out, gone; `why` and `error` say more.
     virtual Result<void> execute(const AtaCommand& command) = 0;
     Result<void> recover();  // resets it if that is due
-    // DMA has failed: selects a slower mode for the drive, and says which (AtaModes). 0: none is
-    // left.
+    // DMA has failed: selects a slower mode, and says which (AtaModes). 0: none is left.
     virtual uint8_t step_down(unsigned) { return 0; }
 
     // Several DMA commands under way at once, if it has slots. start() says whether it has taken
