@@ -82,7 +82,8 @@ add_custom_target(api_layout ALL DEPENDS ${dialects})
 # A driver carried away: with the headers of src/hal, its own pieces, and tests/carried in place of
 # the kernel. It has to work, not only to compile.
 add_executable(carried tests/carried/main.cpp tests/carried/supply.cpp
-  src/drivers/block/ide.cpp src/block/ata.cpp src/block/ata_queue.cpp src/block/atapi.cpp
+  src/drivers/block/ide.cpp src/block/ata.cpp src/block/ata_modes.cpp src/block/ata_queue.cpp
+  src/block/atapi.cpp src/block/piix.cpp
   src/block/scsi.cpp src/block/scsi_disk.cpp src/block/device.cpp src/lib/format.cpp
   src/lib/log.cpp src/lib/error.cpp)
 target_include_directories(carried PRIVATE tests/carried src)

@@ -2,6 +2,7 @@
 #include "block/ata.h"
 #include <algorithm>
 #include <cstring>
+#include "block/ata_modes.h"
 #include "hal/log.h"
 #include "hal/pci.h"
 #include "lib/bytes.h"
@@ -63,8 +64,7 @@ Result<AtaIdentity> AtaIdentity::from(Words words, std::string_view owner)
                          disk.model.view(), sector_bytes);
     disk.block_bytes = static_cast<uint32_t>(sector_bytes);
     disk.largest_multiple = static_cast<uint8_t>(words[47]);
-    disk.dma_selected =
-        words[49] >> 8 & 1 && (words[63] & 0x0700 || (words[53] & 4 && words[88] & 0x7f00));
+    disk.dma_mode = config_has_pci ? AtaModes::selected_dma(words) : 0;
     disk.flush_cache = has(83, 12);
     disk.flush_cache_ext = disk.lba48 && has(83, 13);
     bool ncq = config_has_ata_queue && disk.lba48 && words[76] != 0xffff &&
@@ -103,7 +103,8 @@ AtaDisk::AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& ide
     : transport_(transport),
       drive_(static_cast<uint8_t>(drive)),
       id_(identity),
-      dma_(id_.dma_selected && transport.has_dma),
+      dma_(transport.has_dma &&
+           (id_.dma_mode || !transport.has_pio)),  // a serial link has no modes
       queued_(config_has_ata_queue && id_.queue_depth && transport.has_ncq)
 {
     model = id_.model;
@@ -120,7 +121,10 @@ Text<64> AtaDisk::abilities() const
     text.print("{} MiB, {} sectors", blocks * block_bytes >> 20, blocks);
     if (block_bytes != 512) text.print(" of {} bytes", block_bytes);
     if (!id_.lba) text.append(", CHS");
-    return text.append(queued_ ? ", NCQ" : dma_ ? ", DMA" : ", PIO");
+    if (queued_) return text.append(", NCQ");
+    if (!config_has_pci || !dma_) return text.append(", PIO");
+    if (!transport_.has_pio) return text.append(", DMA");
+    return text.print(", {}", AtaModes::name(id_.dma_mode).view());
 }
 
 Result<void> AtaDisk::flush_blocks()
@@ -202,11 +206,11 @@ Result<void> AtaDisk::transfer(Request request)
 
 // One command's worth; DMA may take fewer blocks. Up to three attempts, a reset between them,
 // and only the first by DMA where there is PIO: if that succeeds where the medium was not at fault,
-// DMA was.
+// DMA was, and is slower from then on.
 Result<void> AtaDisk::persist(Request& request)
 {
     if (hal::now_us() < left_alone_until_us_) return Error::timed_out;
-    bool by_dma = dma_ && reachable_by_dma(request), blame_dma = false;
+    bool by_dma = config_has_pci && dma_ && reachable_by_dma(request), blame_dma = false;
     Result<void> result;
     unsigned time_outs = 0;
     for (unsigned attempts = request.failed_once; attempts < 3 && time_outs < 2; ++attempts) {
@@ -220,9 +224,12 @@ Result<void> AtaDisk::persist(Request& request)
         if (result.error() == Error::gone) break;
         time_outs += result.error() == Error::timed_out;
     }
-    if (result && blame_dma) {
-        dma_ = false;
-        hal::log("{}: DMA does not work, using PIO", name.view());
+    if (config_has_pci && result && blame_dma) {
+        uint8_t slower = transport_.step_down(drive_);
+        hal::log("{}: {} does not work, using {}", name.view(), AtaModes::name(id_.dma_mode).view(),
+                 AtaModes::name(slower).view());
+        id_.dma_mode = slower;
+        dma_ = slower;
     }
     if (result.error() == Error::timed_out) {
         hal::log("{}: does not answer, and is left alone for 30 seconds", name.view());

@@ -19,7 +19,7 @@ struct AtaIdentity {
     bool lba = false, lba48 = false;
     uint8_t heads = 0, sectors_per_track = 0;  // valid if not lba
     uint8_t largest_multiple = 0;              // sectors a block of READ MULTIPLE, 0 if it has none
-    bool dma_selected = false;                 // the firmware has set up a DMA mode
+    uint8_t dma_mode = 0;                      // that is selected (AtaModes), 0 if none is
     bool flush_cache = false, flush_cache_ext = false;
     bool trim = false;
     uint8_t queue_depth = 0;  // of NCQ, 0 if it has none
@@ -56,6 +56,7 @@ struct AtaCommand {
         flush_cache = 0xe7,
         flush_cache_ext = 0xea,
         identify_device = 0xec,
+        set_features = 0xef,
     };
     uint8_t opcode = 0;
     uint8_t drive = 0;      // of the two on an IDE channel
@@ -89,6 +90,8 @@ public:
     // Errors: device, timed_out, gone; `why` and `error` say more.
     virtual Result<void> execute(const AtaCommand& command) = 0;
     Result<void> recover();  // resets it if that is due
+    // DMA has failed: selects a slower mode, and says which (AtaModes). 0: none is left.
+    virtual uint8_t step_down(unsigned) { return 0; }
 
     // Several DMA commands under way at once, if it has slots. start() says whether it has taken
     // this one. look() takes those that have ended well out of `running`, a bit for each slot. Its
@@ -124,7 +127,7 @@ class AtaDisk final : public BlockDevice {
 public:
     AtaDisk(AtaTransport& transport, unsigned drive, const AtaIdentity& identity);
     static constexpr uint8_t says_block = 0x50;  // UNC and IDNF: the address is the block's then
-    Text<64> abilities() const;                  // "64 MiB, 131072 sectors, DMA"
+    Text<64> abilities() const;                  // "64 MiB, 131072 sectors, UDMA5"
 
 private:
     static constexpr hal::Duration transfer_limit = {10'000'000};  // the standard gives none

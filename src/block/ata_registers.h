@@ -56,4 +56,29 @@ struct DeviceControl : Register<DeviceControl, 2, uint8_t> {
 };
 }  // namespace control_block
 
+namespace bus_master {  // of IDE: Programming Interface for Bus Master IDE Controller 1.0, 2.0
+struct Command : Register<Command, 0, uint8_t> {
+    struct Start : Field<Start, 0> {};
+    struct ToMemory : Field<ToMemory, 3> {};
+};
+struct Status : Register<Status, 2, uint8_t> {
+    static constexpr uint8_t write_one_to_clear = 0x06;
+    struct Active : Field<Active, 0> {};
+    struct Error : Field<Error, 1> {};
+    struct Interrupt : Field<Interrupt, 2> {};
+    struct Latched : Field<Latched, 1, 2> {};  // the two above
+    struct Dma0 : Field<Dma0, 5> {};           // the firmware has set up a mode for drive 0
+    struct Dma1 : Field<Dma1, 6> {};
+};
+struct DescriptorTable : Register<DescriptorTable, 4, uint32_t> {};
+struct Descriptor {  // a run of memory that does not cross a multiple of 64 KiB
+    uint32_t address;
+    uint16_t bytes;  // 0 is 64 KiB
+    uint16_t flags;
+    static constexpr uint16_t end_of_table = 0x8000;
+};
+static_assert(sizeof(Descriptor) == 8);
+constexpr unsigned descriptors = 128;
+}  // namespace bus_master
+
 }  // namespace ata

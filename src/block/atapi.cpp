@@ -2,6 +2,7 @@
 #include "block/atapi.h"
 #include <algorithm>
 #include <cstring>
+#include "block/ata_modes.h"
 #include "hal/log.h"
 #include "lib/heap.h"
 
@@ -17,15 +18,16 @@ AtapiUnit::AtapiUnit(AtaTransport& transport, unsigned drive, Words words)
     // Word 62 is about drives behind a bridge to SATA: bit 15, they want to know the direction.
     bool bridged = words[62] & 0x8000;
     needs_direction_ = bridged;
-    bool dma_selected = words[63] & 0x0700 || (words[53] & 4 && words[88] & 0x7f00);
-    set_dma(transport.has_dma && ((words[49] >> 8 & 1 && dma_selected) || bridged));
+    uint8_t mode = AtaModes::selected_dma(words);
+    set_dma(transport.has_dma && (mode || bridged), mode);
     largest_bytes = 128 * 1024;
 }
 
-void AtapiUnit::set_dma(bool on)
+void AtapiUnit::set_dma(bool on, uint8_t mode)
 {
     dma_ = on;
-    manner = on ? "DMA" : "PIO";
+    mode_name_ = AtaModes::name(on ? mode : 0);
+    manner = on && (mode == 0 || !transport_.has_pio) ? "DMA" : mode_name_.c_str();
 }
 
 Result<BlockDevice*> AtapiUnit::attach(Device& parent, std::string_view locator,
@@ -47,8 +49,9 @@ Result<void> AtapiUnit::execute(scsi::Command& command)
     command.done = true;
     bool said_why = done.error() == Error::device && transport_.error;
     if (doubtful && (done || said_why)) {
-        hal::log("{}: DMA does not work, using PIO", name);
-        set_dma(false);
+        uint8_t slower = transport_.step_down(drive_);
+        hal::log("{}: {} does not work, using {}", name, manner, AtaModes::name(slower).view());
+        set_dma(slower, slower);
     }
     if (done) return {};
     if (said_why) return sense(command);

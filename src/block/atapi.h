@@ -20,11 +20,12 @@ public:
 private:
     Result<void> send(scsi::Command& command, bool by_dma);
     Result<void> sense(scsi::Command& command);
-    void set_dma(bool on);
+    void set_dma(bool on, uint8_t mode);
 
     AtaTransport& transport_;
     uint8_t drive_, packet_bytes_ = 12;
     bool dma_ = false, needs_direction_ = false;
     bool dma_doubtful_ = false;  // the last command failed, and went by DMA
+    Text<8> mode_name_;
     alignas(4) std::byte sense_[18] = {};
 };

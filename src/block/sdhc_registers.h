@@ -3,6 +3,8 @@
 // and the commands of cards (SD Physical Layer Simplified Specification 3.01, "P"; JESD84-A441,
 // "M").
 #pragma once
+#include <algorithm>
+#include <bit>
 #include "hal/dma.h"
 #include "hal/reg.h"
 
@@ -40,6 +42,7 @@ struct PresentState : Register<PresentState, 0x24> {
 struct HostControl : Register<HostControl, 0x28, uint8_t> {
     struct FourBits : Field<FourBits, 1> {};
     struct HighSpeed : Field<HighSpeed, 2> {};
+    struct EightBits : Field<EightBits, 5> {};
     struct DmaSelect : Field<DmaSelect, 3, 2> {
         enum Value : uint8_t { sdma = 0, adma2 = 2 };
     };
@@ -56,6 +59,15 @@ struct ClockControl : Register<ClockControl, 0x2c, uint16_t> {
     struct ClockEnable : Field<ClockEnable, 2> {};
     struct DivisorHigh : Field<DivisorHigh, 6, 2> {};
     struct Divisor : Field<Divisor, 8, 8> {};  // of twice that
+
+    static Bits<ClockControl> divisor(uint32_t base_mhz, uint32_t khz, bool is_long)
+    {
+        uint32_t half = (base_mhz * 1000 + 2 * khz - 1) / (2 * khz);
+        half = is_long ? std::min(half, 1023u) : std::min(std::bit_ceil(half), 128u);
+        if (base_mhz * 1000 <= khz) half = 0;
+        return Divisor::of(static_cast<uint16_t>(half & 0xff)) |
+               DivisorHigh::of(static_cast<uint16_t>(half >> 8));
+    }
 };
 struct TimeoutControl : Register<TimeoutControl, 0x2e, uint8_t> {
     static constexpr uint8_t longest = 0xe;
@@ -79,10 +91,19 @@ struct StatusEnable : Register<StatusEnable, 0x34> {};
 struct SignalEnable : Register<SignalEnable, 0x38> {};
 struct Capabilities : Register<Capabilities, 0x40> {
     struct BaseClock : Field<BaseClock, 8, 8> {};  // MHz
+    struct EightBits : Field<EightBits, 18> {};
     struct Adma2 : Field<Adma2, 19> {};
     struct HighSpeed : Field<HighSpeed, 21> {};
     struct V3_3 : Field<V3_3, 24> {};
     struct V3_0 : Field<V3_0, 25> {};
+    struct SlotType : Field<SlotType, 30, 2> {
+        enum Value : uint8_t { shared = 2 };
+    };
+
+    static constexpr bool has_eight_bits(uint32_t value)
+    {
+        return EightBits::in(value) && SlotType::in(value) != SlotType::shared;
+    }
 };
 struct AdmaAddress : Register<AdmaAddress, 0x58> {};
 struct Version : Register<Version, 0xfe, uint16_t> {
@@ -128,6 +149,6 @@ constexpr uint32_t voltages = 0x00ff8000, high_capacity = 1u << 30, powered_up =
 constexpr uint32_t card_errors = 0xfd390000, write_protect_violation = 1u << 26;  // P 4.10.1
 constexpr uint32_t check_pattern = 0x1aa;
 constexpr uint32_t to_high_speed = 0x80fffff1;                               // P 4.3.10
-constexpr uint32_t mmc_high_speed = 0x03b90100, mmc_four_bits = 0x03b70100;  // M 7.6.1
+constexpr uint32_t mmc_high_speed = 0x03b90100, mmc_bus_width = 0x03b70000;  // M 7.6.1
 
 }  // namespace sdhc_registers

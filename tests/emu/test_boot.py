@@ -158,6 +158,16 @@ def test_the_payload_reboots(boot, name):
     machine.ends("reset")
 
 
+@pytest.mark.parametrize("name, mode", (("pc", "MWDMA2"), ("isapc", "PIO")))
+def test_ide_drives_have_their_best_mode(boot, name, mode):
+    """The PIIX3 has no Ultra DMA; on ISA there is nothing that could be set."""
+    machine = boot(ECHO, "--machine", name,
+                   qemu_options=("-drive", "if=ide,index=2,media=cdrom"))
+    machine.see(rf"wd0 at ata0 drive 0: <QEMU HARDDISK>, \d+ MiB, \d+ sectors, {mode}\r\n")
+    machine.see(rf"cd0 at ata1 drive 0: <QEMU DVD-ROM>, CD/DVD, no medium, {mode}\r\n")
+    echoes(machine)
+
+
 @pytest.mark.parametrize("emulator", (Bochs, V86InNode))
 @pytest.mark.parametrize("protocol", image.LOADERS)
 def test_other_peoples_pcs(tmp_path, emulator, protocol):

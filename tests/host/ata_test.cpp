@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "block/ata.h"
 #include <gmock/gmock.h>
+#include "block/piix.h"
 #include "fakes/machine.h"
 
 namespace {
@@ -39,7 +40,8 @@ struct Ata : testing::Test {
         transport.has_dma = true;
         identity.model = Text<48>("FAKE");
         identity.blocks = 1ull << 40;
-        identity.lba = identity.lba48 = identity.dma_selected = true;
+        identity.lba = identity.lba48 = true;
+        identity.dma_mode = 0x45;
         identity.flush_cache = true;
         identity.largest_multiple = 16;
     }
@@ -117,7 +119,8 @@ TEST_F(Ata, DoesWithoutMultipleModeWhereTheDriveRefusesIt)
 
 TEST_F(Ata, SetsTheDriveUpAgainAfterAReset)
 {
-    identity.lba = identity.lba48 = identity.dma_selected = false;
+    identity.lba = identity.lba48 = false;
+    identity.dma_mode = 0;
     identity.heads = 4, identity.sectors_per_track = 17, identity.blocks = 41820;
     transport.failing = 0xc4, transport.failures = 1;
     ASSERT_TRUE(disk().read(17 * 6 + 3, 1, memory.data()));
@@ -128,6 +131,38 @@ TEST_F(Ata, SetsTheDriveUpAgainAfterAReset)
     EXPECT_EQ(transport.commands[2].address & 0xffffff, 1u << 8 | 4) << "cylinder 1, sector 4";
     EXPECT_EQ(transport.resets, 1u);
     EXPECT_TRUE(machine.logged("wd7: read of block 105: ABRT (status 51, error 04)"));
+}
+
+TEST_F(Ata, BelievesNoModesThatCannotBe)
+{
+    auto& config = machine.pci(0, 1, 1);
+    config[0] = 0x86, config[1] = 0x80, config[2] = 0xcb, config[3] = 0x24;
+    uint32_t seed = 1;
+    for (unsigned n = 0; n < 5000; ++n) {
+        uint16_t words[256];
+        for (auto& word : words) word = uint16_t((seed = seed * 1664525 + 1013904223) >> 16);
+        unsigned channel = n & 1, drive = n >> 1 & 1;
+        config[0x41] = config[0x43] = 0x80, config[0x54] = uint8_t(n);
+        Piix piix({0, 1, 1}, channel);
+        transport.commands.clear();
+        ASSERT_TRUE(piix.choose(transport, drive, words));
+        for (unsigned step = 0; step < 4; ++step) {
+            uint8_t mode = piix.step_down(transport, drive);
+            ASSERT_TRUE(mode || transport.commands.size() <= 8);
+        }
+        EXPECT_EQ(piix.step_down(transport, drive), 0);
+        for (auto& command : transport.commands) {
+            ASSERT_EQ(command.opcode, AtaCommand::set_features);
+            ASSERT_EQ(command.features, 3);
+            ASSERT_THAT(command.count, testing::AnyOf(0x0bu, 0x0cu, 0x21u, 0x22u, 0x40u, 0x41u,
+                                                      0x42u, 0x43u, 0x44u, 0x45u));
+        }
+        ASSERT_EQ(config[0x41 + channel * 2] & 0x8c, 0x80) << "it decodes its ports";
+        ASSERT_EQ(config[0x43 - channel * 2], 0x80) << "the other channel";
+        ASSERT_EQ(config[0x48] & ~(3u << channel * 2), 0u);
+        config[0x44] = config[0x48] = config[0x4a] = config[0x4b] = config[0x55] = 0;
+        config[0x40] = config[0x42] = 0;
+    }
 }
 
 TEST_F(Ata, NamesEveryErrorBit)

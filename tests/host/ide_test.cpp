@@ -117,12 +117,12 @@ TEST_F(Ide, NamesWhatItFindsOnPci)
     EXPECT_THAT(
         machine.log,
         ElementsAre("ide0 at mainbus0 pci: 8086:7010, IDE, bus master", "ata0 at ide0 channel 0",
-                    "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, DMA",
+                    "wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, MWDMA2",
                     "ata1 at ide0 channel 1",
                     "cd0 at ata1 drive 0: <FAKE CD-ROM>, CD/DVD, 0 MiB, 300 blocks of 2048 bytes, "
-                    "DMA"));
+                    "MWDMA2"));
     EXPECT_EQ(primary.resets + secondary.resets, 0u);
-    EXPECT_LE(machine.now_us, 1000u);
+    EXPECT_LE(machine.now_us, 2000u);
     EXPECT_EQ(find_block_device("wd0")->blocks, 131072u);
     EXPECT_EQ(find_block_device("wd0")->model.view(), "FAKE HARDDISK");
     EXPECT_EQ(machine.pci(0, 1, 1)[4] & 5, 5) << "I/O and bus master enabled";
@@ -145,7 +145,8 @@ TEST_F(Ide, FindsFourDrives)
     attach_dma();
     for (const char* name : {"wd0", "wd1", "wd2", "wd3"})
         ASSERT_TRUE(find_block_device(name)) << name;
-    EXPECT_TRUE(machine.logged("wd3 at ata1 drive 1: <FAKE HARDDISK>, 2 MiB, 4096 sectors, DMA"));
+    EXPECT_TRUE(
+        machine.logged("wd3 at ata1 drive 1: <FAKE HARDDISK>, 2 MiB, 4096 sectors, MWDMA2"));
     drive = &secondary.drives[1];
     EXPECT_TRUE(read(*find_block_device("wd3"), 4000, 96));
     EXPECT_TRUE(write(*find_block_device("wd3"), 1, 9));
@@ -304,14 +305,6 @@ TEST_F(Ide, ReadsSectorsOf4096Bytes)
     EXPECT_TRUE(write(device, 7, 20, 1));
 }
 
-TEST_F(Ide, UsesNoDmaThatTheFirmwareDidNotSetUp)
-{
-    drive->dma_mode = false;
-    EXPECT_TRUE(read(attach_dma(), 5, 20));
-    EXPECT_TRUE(machine.logged("sectors, PIO"));
-    EXPECT_FALSE(used(0xc8));
-}
-
 // ---- reading and writing
 
 constexpr uint32_t counts[] = {1, 2, 7, 16, 17, 127, 128, 129, 255, 256, 257, 600};
@@ -349,7 +342,7 @@ TEST_F(Ide, ReadsByPioASectorABlock)
 TEST_F(Ide, Writes)
 {
     for (bool dma : {true, false}) {
-        if (!dma) drive->dma_mode = false;
+        if (!dma) drive->dma = false;
         auto& device = dma ? attach_dma() : attach();
         for (uint32_t count : counts) EXPECT_TRUE(write(device, count * 3, count, count % 3));
         EXPECT_TRUE(device.flush());
@@ -380,7 +373,7 @@ TEST_F(Ide, ReadsMoreThan65536SectorsAtOnce)
     auto& device = attach_dma();
     EXPECT_TRUE(read(device, 5, 65536 + 300));
     EXPECT_TRUE(used(0x25));
-    drive->dma_mode = false;
+    drive->dma = false;
     FakeDrive& second = primary.drives[1] = *drive;
     drive = &second;
     drive->commands.clear();
@@ -450,12 +443,12 @@ TEST_F(Ide, NamesTheErrorAndTriesThreeTimes)
 TEST_F(Ide, RecoversFromAPassingError)
 {
     for (bool dma : {true, false}) {
-        drive->dma_mode = dma;
+        drive->dma = dma;
         auto& device = dma ? attach_dma() : attach();
         drive->bad[77] = 0x10, drive->bad_for = 2;
         EXPECT_TRUE(read(device, 70, 20));
         EXPECT_TRUE(machine.logged("IDNF (status 51, error 10)"));
-        EXPECT_FALSE(machine.logged("DMA does not work"));
+        EXPECT_FALSE(machine.logged("does not work"));
     }
 }
 
@@ -469,19 +462,22 @@ TEST_F(Ide, ReportsADeviceFault)
 
 TEST_F(Ide, FallsBackToPioWhenTheBusMasterFails)
 {
+    drive->multiword = 4;
     auto& device = attach_dma();
     drive->dma_error = true;
     EXPECT_TRUE(read(device, 70, 20));
     EXPECT_TRUE(write(device, 70, 20));
     EXPECT_TRUE(machine.logged("wd0: read of blocks 70...89: DMA failed (bus master status 63)"));
     EXPECT_EQ(
-        std::count(machine.log.begin(), machine.log.end(), "wd0: DMA does not work, using PIO"), 1);
+        std::count(machine.log.begin(), machine.log.end(), "wd0: MWDMA2 does not work, using PIO"),
+        1);
     EXPECT_EQ(primary.resets, 1u);
     EXPECT_LE(took_us(), 100'000u);
 }
 
 TEST_F(Ide, FallsBackToPioWhenDmaHangs)
 {
+    drive->multiword = 4;
     auto& device = attach_dma();
     drive->dma_hangs = true;
     EXPECT_TRUE(write(device, 70, 20));
@@ -493,17 +489,18 @@ TEST_F(Ide, FallsBackToPioWhenDmaHangs)
 
 TEST_F(Ide, FallsBackToPioOnCrcErrors)
 {
+    drive->multiword = 4;
     auto& device = attach_dma();
     drive->bad[75] = 0x84, drive->bad_for = 1;
     EXPECT_TRUE(read(device, 70, 20));
     EXPECT_TRUE(machine.logged("ICRC ABRT (status 51, error 84)"));
-    EXPECT_TRUE(machine.logged("wd0: DMA does not work, using PIO"));
+    EXPECT_TRUE(machine.logged("wd0: MWDMA2 does not work, using PIO"));
 }
 
 TEST_F(Ide, RefusesAShortTransfer)
 {
     for (bool dma : {true, false}) {
-        drive->dma_mode = dma;
+        drive->dma = dma;
         drive->short_transfer = false;
         auto& device = dma ? attach_dma() : attach();
         drive->short_transfer = true;
@@ -539,7 +536,7 @@ TEST_F(Ide, WorksWhenInterruptsAreLost)
     EXPECT_TRUE(read(device, 0, 600, 1));
     EXPECT_TRUE(write(device, 0, 600));
     EXPECT_EQ(primary.resets, 0u);
-    EXPECT_FALSE(machine.logged("DMA does not work"));
+    EXPECT_FALSE(machine.logged("does not work"));
 }
 
 TEST_F(Ide, WorksWithoutAnInterruptLine)
@@ -553,7 +550,7 @@ TEST_F(Ide, WorksWithoutAnInterruptLine)
 TEST_F(Ide, TimesOutAndTriesOnce)
 {
     for (bool dma : {true, false}) {
-        drive->dma_mode = dma;
+        drive->dma = dma;
         auto& device = dma ? attach_dma() : attach();
         drive->never_ready = true;
         EXPECT_EQ(read(device, 5, 1).error(), Error::timed_out);
@@ -579,7 +576,7 @@ TEST_F(Ide, NoticesThatTheDriveHasGone)
 {
     for (int after : {0, 1}) {
         for (bool dma : {true, false}) {
-            drive->dma_mode = dma;
+            drive->dma = dma;
             drive->gone_after = -1;
             auto& device = dma && !after ? attach_dma() : attach();
             drive->gone_after = after;
@@ -645,6 +642,327 @@ TEST_F(Ide, TracesInTheDataSheetsWords)
     EXPECT_THAT(machine.trace, Each(StartsWith("ide0 ")));
 }
 
+// ---- transfer modes: what is set, against the data sheets
+
+struct IdeModes : Ide {
+    // A controller whose channels decode their ports, and nothing else.
+    std::vector<uint8_t>& plug_controller(uint16_t product, uint16_t io_config = 0xf0)
+    {
+        plug_pci();
+        auto& config = machine.pci(0, 1, 1);
+        config[2] = uint8_t(product), config[3] = uint8_t(product >> 8);
+        config[0x41] = config[0x43] = 0x80;
+        config[0x54] = uint8_t(io_config), config[0x55] = uint8_t(io_config >> 8);
+        return config;
+    }
+    struct Timing {
+        unsigned idetim[2], sidetim, udmactl, udmatim, ide_config;
+        bool operator==(const Timing&) const = default;
+    };
+    Timing timing()
+    {
+        auto& c = machine.pci(0, 1, 1);
+        auto word = [&](unsigned at) { return unsigned(c[at] | c[at + 1] << 8); };
+        return {{word(0x40), word(0x42)}, c[0x44], c[0x48], word(0x4a), word(0x54)};
+    }
+};
+
+struct ModeCase {
+    const char* name;
+    uint16_t product;
+    unsigned pio;
+    uint8_t multiword, ultra;
+    std::vector<uint8_t> set;  // by SET FEATURES
+    unsigned idetim, udmactl = 0, udmatim = 0, ide_config = 0xf0;
+    unsigned before = 0xf0;
+    uint16_t pio_ns = 120, dma_ns = 120;
+    uint16_t word93 = 0;
+};
+void PrintTo(const ModeCase& c, std::ostream* out) { *out << c.name; }
+
+// IDETIM: 8000h decodes the ports, 4000h separate timing of drive 1. Sample point: 0...3 are 5...2
+// clocks of 30 ns, at bit 12; recovery time: 0...3 are 4...1, at bit 8. Bit 0 fast, 1 IORDY,
+// 2 prefetch, 3 fast for DMA only. UDMATIM: 0...2 are 4...2 clocks of 30, 15 or 7.5 ns.
+const ModeCase mode_cases[] = {
+    {"Piix", 0x1230, 4, 7, 0, {0x0c, 0x22}, 0xa307},
+    {"Piix3Pio4", 0x7010, 4, 7, 0x3f, {0x0c, 0x22}, 0xe307},
+    // PIO3 takes 3 + 3 clocks, multiword 2 takes 3 + 1.
+    {"Piix3Pio3", 0x7010, 3, 7, 0, {0x0b, 0x22}, 0xe30f},
+    {"Piix3Multiword1", 0x7010, 2, 3, 0, {0x21}, 0xe10d},
+    {"Piix3Pio2", 0x7010, 2, 0, 0, {}, 0xd005},
+    {"Piix3Pio1", 0x7010, 1, 0, 0, {}, 0xc004},
+    {"Piix3Pio0", 0x7010, 0, 0, 0, {}, 0xc004},
+    {"Piix3Multiword0", 0x7010, 4, 1, 0, {0x0c}, 0xe307},
+    {"Piix3SlowPio", 0x7010, 4, 7, 0, {0x0c, 0x22}, 0xe30f, 0, 0, 0xf0, 0xf0, 150},
+    {"Piix3SlowDma", 0x7010, 4, 7, 0, {0x0c, 0x22}, 0xe207, 0, 0, 0xf0, 0xf0, 120, 150},
+    {"Piix3Longest", 0x7010, 4, 0, 0, {0x0c}, 0xc007, 0, 0, 0xf0, 0xf0, 270},
+    {"Piix3TooLong", 0x7010, 4, 0, 0, {0x0c}, 0xc006, 0, 0, 0xf0, 0xf0, 271},
+    {"Piix3NeverEnding", 0x7010, 4, 7, 0, {0x0c, 0x22}, 0xc006, 0, 0, 0xf0, 0xf0, 0xffff, 0xffff},
+    {"Piix4Ultra2", 0x7111, 4, 7, 0x3f, {0x0c, 0x42}, 0xe307, 1, 2},
+    {"Piix4Ultra1", 0x7111, 4, 7, 0x03, {0x0c, 0x41}, 0xe307, 1, 1},
+    {"Piix4Ultra0", 0x7111, 3, 7, 0x01, {0x0b, 0x40}, 0xe107, 1, 0},
+    {"Piix4Multiword", 0x7111, 4, 7, 0, {0x0c, 0x22}, 0xe307, 0, 0},
+    {"Ich0", 0x2421, 4, 7, 0x3f, {0x0c, 0x42}, 0xe307, 1, 2},
+    {"IchUltra4", 0x2411, 4, 7, 0x3f, {0x0c, 0x44}, 0xe307, 1, 2, 0xf1},
+    {"IchUltra3", 0x2411, 4, 7, 0x0f, {0x0c, 0x43}, 0xe307, 1, 1, 0xf1},
+    {"Ich2Ultra5", 0x244b, 4, 7, 0x7f, {0x0c, 0x45}, 0xe307, 1, 1, 0x10f0},
+    {"Ich4Ultra2", 0x24cb, 4, 7, 0x07, {0x0c, 0x42}, 0xe307, 1, 2, 0xf0, 0x10f1},
+    {"Ich4Keeps", 0x24cb, 4, 7, 0x3f, {0x0c, 0x45}, 0xe307, 1, 1, 0xf6fe, 0xe6ff},
+    {"Ich4Wires40", 0x24cb, 4, 7, 0x3f, {0x0c, 0x42}, 0xe307, 1, 2, 0xe0, 0xe0},
+    {"Ich5DriveSees40",
+     0x24db,
+     4,
+     7,
+     0x3f,
+     {0x0c, 0x42},
+     0xe307,
+     1,
+     2,
+     0xf0,
+     0xf0,
+     120,
+     120,
+     0x4001},
+    {"Ich5DriveSees80",
+     0x24db,
+     4,
+     7,
+     0x3f,
+     {0x0c, 0x45},
+     0xe307,
+     1,
+     1,
+     0x10f0,
+     0xf0,
+     120,
+     120,
+     0x6001},
+    {"Ich7", 0x27df, 4, 7, 0x3f, {0x0c, 0x45}, 0xe307, 1, 1, 0x10f0},
+    {"Ich6HasNoMultiword1", 0x266f, 4, 3, 0, {0x0c}, 0xe307},
+};
+
+class IdeModeCases : public IdeModes, public testing::WithParamInterface<ModeCase> {};
+INSTANTIATE_TEST_SUITE_P(Controllers, IdeModeCases, testing::ValuesIn(mode_cases),
+                         [](auto& info) { return info.param.name; });
+
+TEST_P(IdeModeCases, AreSetAsTheDataSheetHasThem)
+{
+    const ModeCase& c = GetParam();
+    drive->pio = c.pio, drive->multiword = c.multiword, drive->ultra = c.ultra;
+    drive->pio_ns = c.pio_ns, drive->dma_ns = c.dma_ns;
+    drive->mode = 0, drive->dma = c.multiword || c.ultra;
+    drive->identify_words[93] = c.word93;
+    plug_controller(c.product, uint16_t(c.before));
+    auto& device = attach();
+    EXPECT_EQ(drive->modes_set, c.set);
+    EXPECT_EQ(timing(), (Timing{{c.idetim, 0x8000}, 0, c.udmactl, c.udmatim, c.ide_config}))
+        << std::hex << timing().idetim[0] << " " << timing().udmatim << " " << timing().ide_config;
+    EXPECT_TRUE(read(device, 5, 20));
+    bool dma = !c.set.empty() && c.set.back() >= 0x20;
+    EXPECT_EQ(used(0xc8), dma);
+    uint8_t mode = dma ? c.set.back() : 0;
+    std::string name = mode >= 0x40 ? "UDMA" : mode ? "MWDMA" : "PIO";
+    if (mode) name += char('0' + (mode & 7));
+    EXPECT_TRUE(machine.logged("131072 sectors, " + name));
+    EXPECT_LE(machine.now_us, 1000u);
+}
+
+TEST_F(IdeModes, EachDriveHasItsOwn)
+{
+    plug_controller(0x24cb);
+    primary.drives[1] = {.dma = false, .pio = 2, .mode = 0};
+    secondary.drives[0] = {.atapi = true, .ultra = 7, .mode = 0};
+    secondary.drives[1] = {.ultra = 0x1f, .mode = 0};
+    attach();
+    // Drive 1 of the first channel: 4 + 4 clocks; that of the second: 3 + 1. No prefetch for CDs.
+    EXPECT_EQ(timing(), (Timing{{0xe357, 0xe373}, 0xb4, 0x0d, 0x2201, 0x10f8}))
+        << std::hex << timing().idetim[0] << " " << timing().idetim[1] << " " << timing().sidetim
+        << " " << timing().udmatim << " " << timing().ide_config;
+    for (const char* line : {"wd0 at ata0 drive 0: <FAKE HARDDISK>, 64 MiB, 131072 sectors, UDMA5",
+                             "wd1 at ata0 drive 1: <FAKE HARDDISK>, 64 MiB, 131072 sectors, PIO",
+                             "300 blocks of 2048 bytes, UDMA2",
+                             "wd2 at ata1 drive 1: <FAKE HARDDISK>, 64 MiB, 131072 sectors, UDMA4"})
+        EXPECT_TRUE(machine.logged(line)) << line;
+}
+
+TEST_F(IdeModes, ThePiixHasOneTimingForBothDrives)
+{
+    for (bool slow_first : {true, false}) {
+        plug_controller(0x1230);
+        primary.drives[slow_first] = {};
+        primary.drives[!slow_first] = {.dma = false, .pio = 2, .mode = 0};
+        attach();
+        EXPECT_EQ(timing().idetim[0], slow_first ? 0x9075u : 0x9057u) << "4 + 4 clocks";
+        EXPECT_EQ(timing().sidetim, 0u);
+        machine.functions.clear();
+    }
+}
+
+TEST_F(IdeModes, WhatADriveRefusesStays)
+{
+    auto& config = plug_controller(0x7111);
+    primary.drives[1] = {.refuses_modes_from = 0x40};
+    config[0x40] = 0x50, config[0x41] = 0x91;  // fast for drive 1: 4 + 3 clocks
+    config[0x48] = 2, config[0x4b] = 0x10;
+    auto& device = attach();
+    EXPECT_TRUE(
+        machine.logged("ide0: channel 0 drive 1: SET FEATURES: ABRT (status 51, error 04)"));
+    EXPECT_TRUE(
+        machine.logged("wd1 at ata0 drive 1: <FAKE HARDDISK>, 64 MiB, 131072 sectors, "
+                       "UDMA5"));
+    EXPECT_EQ(timing(), (Timing{{0xe357, 0x8000}, 0x05, 0x03, 0x1002, 0xf0}))
+        << "drive 1 has the timing that both had";
+    drive = &primary.drives[1];
+    EXPECT_TRUE(read(device, 5, 20));
+    EXPECT_TRUE(used(0xc8));
+    EXPECT_EQ(primary.resets, 0u);
+}
+
+TEST_F(IdeModes, AModeThatNobodyElseHasStays)
+{
+    drive->multiword = 0;
+    plug_controller(0x7010);
+    auto& device = attach();
+    EXPECT_EQ(timing(), (Timing{{0x8000, 0x8000}, 0, 0, 0, 0xf0}));
+    EXPECT_FALSE(used(0xef));
+    EXPECT_TRUE(machine.logged("sectors, UDMA5"));
+    EXPECT_TRUE(read(device, 5, 20));
+    EXPECT_TRUE(used(0xc8));
+}
+
+TEST_F(IdeModes, AnotherControllerIsLeftAsTheFirmwareSetIt)
+{
+    for (auto [vendor, product] : {std::pair{0x1106, 0x0571}, {0x8086, 0x24d1}, {0x1106, 0x7111}}) {
+        for (uint8_t mode : {0x42, 0x21, 0}) {
+            auto& config = plug_controller(uint16_t(product));
+            config[0] = uint8_t(vendor), config[1] = uint8_t(vendor >> 8);
+            for (unsigned at = 0x40; at < 256; ++at) config[at] = uint8_t(at * 37);
+            auto before = config;
+            drive->mode = mode, drive->commands.clear();
+            auto& device = attach();
+            EXPECT_TRUE(read(device, 5, 20));
+            EXPECT_EQ(used(0xc8), mode != 0);
+            EXPECT_FALSE(used(0xef));
+            before[4] = config[4];  // the Command register
+            EXPECT_EQ(config, before);
+            machine.functions.clear();
+        }
+    }
+    EXPECT_TRUE(machine.logged("131072 sectors, UDMA2"));
+    EXPECT_TRUE(machine.logged("131072 sectors, MWDMA1"));
+    EXPECT_TRUE(machine.logged("131072 sectors, PIO"));
+}
+
+TEST_F(IdeModes, WithoutABusMasterThereIsOnlyPio)
+{
+    plug_controller(0x7111)[9] = 0;
+    drive->mode = 0;
+    EXPECT_TRUE(read(attach(), 5, 20));
+    EXPECT_THAT(drive->modes_set, ElementsAre(0x0c));
+    EXPECT_EQ(timing(), (Timing{{0xe307, 0x8000}, 0, 0, 0, 0xf0}));
+}
+
+TEST_F(IdeModes, CrcErrorsMakeItSlower)
+{
+    plug_controller(0x24cb);
+    auto& device = attach();
+    drive->crc_errors_from = 0x44;
+    for (unsigned i = 0; i < 4; ++i) {
+        EXPECT_TRUE(read(device, 70, 20));
+        EXPECT_TRUE(write(device, 70, 20));
+    }
+    EXPECT_TRUE(machine.logged("wd0: UDMA5 does not work, using UDMA4"));
+    EXPECT_TRUE(machine.logged("wd0: UDMA4 does not work, using UDMA3"));
+    EXPECT_FALSE(machine.logged("UDMA3 does not work"));
+    EXPECT_EQ(drive->mode, 0x43);
+    EXPECT_EQ(drive->commands.back(), 0xca);
+    EXPECT_EQ(timing(), (Timing{{0xe307, 0x8000}, 0, 1, 1, 0xf1})) << "3 clocks of 15 ns";
+    EXPECT_EQ(primary.resets, 2u);
+    EXPECT_LE(took_us(), 100'000u);
+}
+
+TEST_F(IdeModes, AfterSomeStepsThereIsNoMoreDma)
+{
+    plug_controller(0x24cb);
+    auto& device = attach();
+    drive->crc_errors_from = 0;
+    for (unsigned i = 0; i < 10; ++i) EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_TRUE(machine.logged("wd0: UDMA3 does not work, using UDMA2"));
+    EXPECT_TRUE(machine.logged("wd0: UDMA2 does not work, using PIO"));
+    EXPECT_EQ(std::count(drive->commands.begin(), drive->commands.end(), 0xc8), 4);
+    EXPECT_EQ(primary.resets, 4u);
+    EXPECT_LE(took_us(), 100'000u);
+}
+
+TEST_F(IdeModes, SoDoTimeOuts)
+{
+    plug_controller(0x7010);
+    auto& device = attach();
+    drive->dma_hangs = true;
+    EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_TRUE(machine.logged("wd0: MWDMA2 does not work, using MWDMA1"));
+    EXPECT_EQ(timing().idetim[0], 0xe107u) << "3 + 3 clocks, for PIO too";
+    for (unsigned i = 0; i < 10; ++i) EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_EQ(timing().idetim[0], 0xe307u) << "PIO4 again";
+    EXPECT_TRUE(machine.logged("wd0: MWDMA1 does not work, using PIO"));
+    EXPECT_LE(took_us(), 20'200'000u);
+}
+
+TEST_F(IdeModes, ASlowerModeThatIsRefusedIsNone)
+{
+    plug_controller(0x24cb);
+    auto& device = attach();
+    drive->crc_errors_from = 0x45, drive->refuses_modes_from = 0x40;
+    for (unsigned i = 0; i < 3; ++i) EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_TRUE(machine.logged("wd0: UDMA5 does not work, using PIO"));
+    EXPECT_EQ(timing().udmatim, 1u);
+}
+
+TEST_F(IdeModes, AreSetAgainAfterAReset)
+{
+    plug_controller(0x24cb);
+    primary.drives[1] = {.ultra = 0x0f};
+    auto& second = attach();
+    auto& first = *find_block_device("wd0");
+    for (auto& d : primary.drives) d.forgets_modes = true, d.modes_set.clear();
+    drive->bad[77] = 0x40, drive->bad_for = 1;
+    EXPECT_TRUE(read(first, 70, 20));
+    EXPECT_EQ(primary.resets, 1u);
+    EXPECT_TRUE(read(first, 70, 20));
+    EXPECT_THAT(drive->modes_set, ElementsAre(0x0c, 0x45));
+    drive = &primary.drives[1];
+    EXPECT_TRUE(drive->modes_set.empty()) << "it is not asked for anything";
+    EXPECT_TRUE(read(second, 70, 20));
+    EXPECT_THAT(drive->modes_set, ElementsAre(0x0c, 0x43));
+    EXPECT_TRUE(used(0xc8));
+    EXPECT_FALSE(machine.logged("does not work"));
+}
+
+TEST_F(IdeModes, ADriveThatHangsWhenItIsAskedToIsReset)
+{
+    plug_controller(0x24cb);
+    drive->hangs_at = 0xef;
+    auto& device = attach();
+    EXPECT_TRUE(machine.logged("ide0: channel 0 drive 0: SET FEATURES: no answer (status d0)"));
+    EXPECT_LE(machine.now_us, 5'100'000u);
+    EXPECT_EQ(timing(), (Timing{{0x8000, 0x8000}, 0, 0, 0, 0xf0}));
+    EXPECT_TRUE(read(device, 70, 20));
+    EXPECT_TRUE(used(0xc8)) << "the firmware's mode";
+    EXPECT_EQ(primary.resets, 1u);
+}
+
+TEST_F(IdeModes, OneThatHangsAfterAResetIsNotAsked)
+{
+    plug_controller(0x24cb);
+    auto& device = attach();
+    drive->bad[77] = 0x40, drive->bad_for = 1, drive->hangs_at = 0xef;
+    EXPECT_EQ(read(device, 70, 20).error(), Error::timed_out);
+    EXPECT_LE(took_us(), 20'100'000u);
+    drive->hangs_at = 0;
+    machine.now_us += 30'000'000;
+    EXPECT_TRUE(read(device, 70, 20));
+}
+
 // ---- ATAPI
 
 struct IdeCd : Ide {
@@ -696,7 +1014,7 @@ TEST_F(IdeCd, ReadsByDmaAndByPio)
     }
     EXPECT_TRUE(
         machine.logged("cd0 at ata0 drive 1: <FAKE CD-ROM>, CD/DVD, 0 MiB, 300 blocks of "
-                       "2048 bytes, DMA"));
+                       "2048 bytes, MWDMA2"));
     EXPECT_TRUE(machine.logged("blocks of 2048 bytes, PIO"));
     EXPECT_EQ(primary.resets, 0u);
 }
@@ -737,7 +1055,7 @@ TEST_F(IdeCd, FollowsTheMedium)
 {
     drive->unit.has_medium = false;
     auto& cd = attach_dma();
-    EXPECT_TRUE(machine.logged("cd0 at ata0 drive 1: <FAKE CD-ROM>, CD/DVD, no medium, DMA"));
+    EXPECT_TRUE(machine.logged("cd0 at ata0 drive 1: <FAKE CD-ROM>, CD/DVD, no medium, MWDMA2"));
     EXPECT_EQ(read_cd(cd, 0, 1).error(), Error::not_found);
     drive->unit.insert(400);
     drive->unit.becomes_ready = 15;
@@ -753,6 +1071,7 @@ TEST_F(IdeCd, FollowsTheMedium)
 
 TEST_F(IdeCd, UsesPioWhereDmaDoesNotWork)
 {
+    drive->multiword = 4;
     for (bool hangs : {false, true}) {
         drive->dma_hangs = hangs, drive->dma_error = !hangs;
         auto& cd = attach_dma();
@@ -762,7 +1081,21 @@ TEST_F(IdeCd, UsesPioWhereDmaDoesNotWork)
         EXPECT_LE(took_us(), 32'000'000u);
         machine.functions.clear();
     }
-    EXPECT_TRUE(machine.logged("cd0: DMA does not work, using PIO"));
+    EXPECT_TRUE(machine.logged("cd0: MWDMA2 does not work, using PIO"));
+}
+
+TEST_F(IdeCd, IsSlowerWhereDmaFails)
+{
+    auto& cd = attach_dma();
+    for (unsigned i = 0; i < 4; ++i) {
+        drive->dma_error = i == 1;
+        EXPECT_TRUE(read_cd(cd, 10, 20));
+    }
+    EXPECT_TRUE(machine.logged("cd0: MWDMA2 does not work, using MWDMA1"));
+    EXPECT_EQ(drive->mode, 0x21);
+    EXPECT_TRUE(std::ranges::count(drive->modes_set, 0x21) >= 1);
+    EXPECT_FALSE(primary.runs.empty());
+    EXPECT_FALSE(machine.logged("using PIO"));
 }
 
 TEST_F(IdeCd, MistakesOfTheDriveAreErrors)

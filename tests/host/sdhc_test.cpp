@@ -84,7 +84,7 @@ TEST_P(SdhcCards, AreReadAndWritten)
     EXPECT_TRUE(write(disk, 5000, 20, 1));
     EXPECT_TRUE(disk.flush());
     EXPECT_EQ(read(disk, 65536, 1).error(), Error::invalid);
-    EXPECT_TRUE(fake.four_bits);
+    EXPECT_EQ(fake.lines, 4u);
     EXPECT_EQ(fake.fast, kind != FakeCard::sd1);
     EXPECT_EQ(fake.khz, fake.fast ? 50'000u : 25'000u);
     EXPECT_EQ(fake.dma_commands != 0, has_dma);
@@ -127,6 +127,59 @@ TEST_F(Sdhc, WithoutHighSpeed)
 {
     EXPECT_TRUE(read(with(FakeCard{.high_speed = false}), 5, 9));
     EXPECT_EQ(fake.khz, 25'000u);
+}
+
+// ---- the width of the bus
+
+constexpr uint32_t eight_bits = 1u << 18, embedded_slot = 1u << 30, shared_slot = 2u << 30;
+
+TEST_F(Sdhc, MmcGoesByEightBitsWhereTheControllerCan)
+{
+    fake.capabilities |= eight_bits | embedded_slot;
+    BlockDevice& disk = with(FakeCard{.kind = FakeCard::emmc});
+    EXPECT_TRUE(read(disk, 5, 300));
+    EXPECT_TRUE(write(disk, 5, 30, 1));
+    EXPECT_EQ(fake.lines, 8u);
+    EXPECT_EQ(fake.khz, 50'000u);
+    EXPECT_EQ(fake.line_resets, 2u) << "of identifying it: nothing had to be tried again";
+}
+
+TEST_F(Sdhc, ASharedSlotHasFourBits)
+{
+    fake.capabilities |= eight_bits | shared_slot;
+    EXPECT_TRUE(read(with(FakeCard{.kind = FakeCard::emmc}), 5, 300));
+    EXPECT_EQ(fake.lines, 4u);
+}
+
+TEST_F(Sdhc, SdGoesByFour)
+{
+    fake.capabilities |= eight_bits;
+    EXPECT_TRUE(read(attach(), 5, 300));
+    EXPECT_EQ(fake.lines, 4u);
+}
+
+TEST_F(Sdhc, LinesThatAreNotConnectedAreNotUsed)
+{
+    fake.capabilities |= eight_bits;
+    unsigned number = 0;
+    for (bool silently : {false, true}) {
+        for (unsigned lines : {8, 4, 1}) {
+            fake.garbles_silently = silently, fake.connected_lines = lines;
+            fake.insert({}), look_for_disks();
+            fake.insert(FakeCard{.kind = FakeCard::emmc});
+            if (number == 0) {
+                EXPECT_TRUE(machine.attach(sdhc));
+            }
+            look_for_disks();
+            auto* disk = find_block_device("ld" + std::to_string(number++));
+            ASSERT_TRUE(disk);
+            EXPECT_EQ(disk->blocks, 65536u);
+            EXPECT_EQ(fake.lines, lines);
+            EXPECT_TRUE(read(*disk, 5, 300));
+            EXPECT_TRUE(write(*disk, 5, 30));
+        }
+    }
+    EXPECT_LE(machine.now_us, 2'000'000u);
 }
 
 TEST_F(Sdhc, WaitsByInterruptsOrWithout)

@@ -370,7 +370,6 @@ private:
         }
         auto identity = AtaIdentity::from(words, hba_.device.name());
         if (!identity) return Error::not_found;
-        identity.value().dma_selected = true;  // the link knows no modes
         ::Device* node = TRY(hba_.device.add_child("wd", locator));
         auto* disk = TRY(make<AtaDisk>(*this, 0, identity.value()));
         node->describe("<{}>, {}", disk->model.view(), disk->abilities().view());

@@ -5,7 +5,8 @@
 // goes straight to or from the caller's buffer; what that cannot reach goes by PIO. The interrupt
 // only ends the rest between looks at the registers: a lost one costs a tick.
 // Supports: CHS, LBA28, LBA48, sectors of 512 and 4096 bytes, ATAPI, both channels and drives,
-// legacy and native mode.  Not: setting transfer modes (the firmware's stay), hot plug.
+// legacy and native mode; transfer modes by block/piix.cpp, elsewhere the firmware's stay.
+// Not: hot plug.
 // Spec: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2 ("V1", "V2"); PCI IDE Controller Specification
 // 1.0; Programming Interface for Bus Master IDE Controller 1.0 ("BM").
 // Tested on: QEMU 7.2 pc (PIIX3) and isapc; the fake channel of tests/host/fakes/ide.h.
@@ -13,6 +14,7 @@
 #include <cstring>
 #include "block/ata_registers.h"
 #include "block/atapi.h"
+#include "block/piix.h"
 #include "hal/driver.h"
 
 extern const Driver ide;
@@ -20,31 +22,6 @@ extern const Driver ide;
 namespace {
 using namespace hal;
 using namespace ata;
-
-namespace bus_master {  // BM 2.0
-struct Command : Register<Command, 0, uint8_t> {
-    struct Start : Field<Start, 0> {};
-    struct ToMemory : Field<ToMemory, 3> {};
-};
-struct Status : Register<Status, 2, uint8_t> {
-    static constexpr uint8_t write_one_to_clear = 0x06;
-    struct Active : Field<Active, 0> {};
-    struct Error : Field<Error, 1> {};
-    struct Interrupt : Field<Interrupt, 2> {};
-    struct Latched : Field<Latched, 1, 2> {};  // the two above
-    struct Dma0 : Field<Dma0, 5> {};           // the firmware has set up a mode for drive 0
-    struct Dma1 : Field<Dma1, 6> {};
-};
-struct DescriptorTable : Register<DescriptorTable, 4, uint32_t> {};
-struct Descriptor {  // a run of memory that does not cross a multiple of 64 KiB
-    uint32_t address;
-    uint16_t bytes;  // 0 is 64 KiB
-    uint16_t flags;
-    static constexpr uint16_t end_of_table = 0x8000;
-};
-static_assert(sizeof(Descriptor) == 8);
-constexpr unsigned descriptors = 128;
-}  // namespace bus_master
 
 using command_block::Status;
 constexpr Duration ready_limit = 5_s;  // V1 gives none; a disk spins up in some seconds
@@ -55,6 +32,7 @@ public:
     Channel(::Device& controller, unsigned number, Window command, Window control)
         : controller(controller), number(number), command_(command), control_(control)
     {
+        if (controller.is_pci()) modes_ = Piix(controller.pci(), number);
     }
     ::Device& controller;
     const unsigned number;
@@ -127,8 +105,21 @@ public:
         return status() == 0 ? Error::not_found : done;  // 0: nobody took the command
     }
 
+    void choose_modes(unsigned drive, std::span<uint16_t, 256> words)
+    {
+        if (!config_has_pci) return;
+        auto chosen = modes_.choose(*this, drive, words);
+        if (chosen) return;
+        log("{}: channel {} drive {}: SET FEATURES: {}", controller.name(), number, drive,
+            why.view());
+        reset_due = chosen.error() != Error::device;
+        (void)recover();
+    }
+    uint8_t step_down(unsigned drive) override { return modes_.step_down(*this, drive); }
+
     Result<void> execute(const AtaCommand& command) override
     {
+        if (modes_.is_due(command.drive)) TRY(modes_.restore(*this, command.drive));
         TRY(select(command.device()));
         if (command.extended)  // V1, 4.14: the upper halves first, through the same registers
             set_registers(command.count >> 8, static_cast<uint32_t>(command.address >> 24));
@@ -194,6 +185,7 @@ private:
         sleep(5_us);
         control_.write(Control::Obsolete3::of(1));
         sleep(2_ms);
+        modes_.has_been_reset();
         auto done = not_busy(ready_limit);
         stuck_ = done.error() == Error::timed_out;
         return done ? Result<void>() : done.error();
@@ -372,6 +364,7 @@ private:
     volatile bool interrupted_ = false;  // since the DMA command was given
     bool stuck_ = false;                 // not even a reset helped
     ::Device* node_ = nullptr;
+    Piix modes_;
 };
 
 Result<void> add_drive(Channel& channel, unsigned drive)
@@ -388,10 +381,12 @@ Result<void> add_drive(Channel& channel, unsigned drive)
     locator.print("drive {}", drive);
     if (config_has_scsi && identified.error() == Error::unsupported) {
         TRY(channel.identify(drive, AtaCommand::identify_packet_device, words));
+        channel.choose_modes(drive, words);
         auto unit = AtapiUnit::attach(*TRY(channel.node()), locator, channel, drive, words);
         return unit ? Result<void>() : Error::not_found;  // and said so
     }
     if (!identified) return identified;
+    channel.choose_modes(drive, words);
     auto identity = AtaIdentity::from(words, channel.controller.name());
     if (!identity) return Error::not_found;
     ::Device* node = TRY(TRY(channel.node())->add_child("wd", locator));

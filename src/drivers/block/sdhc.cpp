@@ -4,16 +4,16 @@
 // One command at a time. Data goes by ADMA2 straight to or from the caller's memory, by PIO where
 // the controller lacks that or the address is not a multiple of 4. A card that is put in is a new
 // disk; one that is taken out is gone, also if it is the same that comes back.
-// Supports: SDSC, SDHC, SDXC, MMC and eMMC; all slots, 4-bit bus, high speed, Auto CMD12, write
-// protection.  Not: SDMA, 8-bit bus, UHS, erase, boot partitions, SDIO, power management.
+// Supports: SDSC, SDHC, SDXC, MMC and eMMC; all slots, 4-bit bus, 8-bit for MMC, high speed, Auto
+// CMD12, write protection.  Not: SDMA, UHS, erase, boot partitions, SDIO, power management.
 // Spec: SD Host Controller Simplified Specification 3.00 ("H"); SD Physical Layer Simplified
 // Specification 3.01 ("P"); JESD84-A441 ("M").
 // Tested on: QEMU 7.2 sdhci-pci with sd-card; the controller of tests/host/fakes/sdhc.h.
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include "block/sdhc_registers.h"
 #include "hal/driver.h"
+#include "lib/bytes.h"
 
 namespace {
 using namespace hal;
@@ -287,13 +287,8 @@ private:
         uint32_t base = Capabilities::BaseClock::in(capabilities_);
         if (!has_long_divisor_) base &= 0x3f;
         if (base == 0) return failed(Error::unsupported, "its clock is not known");
-        uint32_t half = (base * 1000 + 2 * khz - 1) / (2 * khz);  // H 2.2.14: divides by twice that
-        if (base * 1000 <= khz) half = 0;
-        if (!has_long_divisor_ && half) half = std::min(std::bit_ceil(half), 128u);
-        half = std::min(half, 1023u);
         regs_.write<ClockControl>(0);
-        auto divisor = ClockControl::Divisor::of(static_cast<uint16_t>(half & 0xff)) |
-                       ClockControl::DivisorHigh::of(static_cast<uint16_t>(half >> 8)) |
+        auto divisor = ClockControl::divisor(base, khz, has_long_divisor_) |
                        ClockControl::InternalEnable::of(1);
         regs_.write(divisor);
         if (!regs_.poll<ClockControl::Stable>(1, 150_ms))
@@ -440,15 +435,21 @@ private:
     {
         Data ext_csd = {info_, sizeof info_, 1};
         TRY(execute(mmc_ext_csd, r1, 0, &ext_csd));
-        uint32_t blocks = byte(212) | byte(213) << 8 | byte(214) << 16 | uint32_t{byte(215)} << 24;
+        uint32_t blocks = le32(info_ + 212);
         if (by_block_) card.blocks = blocks;
         if (byte(196) & 2 && Capabilities::HighSpeed::in(capabilities_)) {
             TRY(execute(switch_function, r1b, mmc_high_speed));
             TRY(speed_up());
         }
-        TRY(execute(switch_function, r1b, mmc_four_bits));
-        regs_.modify(HostControl::FourBits::of(1));
-        return {};
+        // How much of the bus is connected shows when the card is read by it.
+        for (unsigned width = Capabilities::has_eight_bits(capabilities_) ? 2 : 1;; --width) {
+            TRY(execute(switch_function, r1b, mmc_bus_width | width << 8));
+            regs_.modify(HostControl::FourBits::of(width == 1) |
+                         HostControl::EightBits::of(width == 2));
+            if (width == 0) return {};
+            if (execute(mmc_ext_csd, r1, 0, &ext_csd) && le32(info_ + 212) == blocks) return {};
+            recover();
+        }
     }
 
     Result<void> speed_up()

@@ -12,8 +12,12 @@ struct FakeDrive {
     bool present = true, atapi = false;
     uint64_t sectors = 131072;
     uint32_t sector_bytes = 512;
-    bool lba = true, lba48 = true, dma_mode = true, flushes = true;
+    bool lba = true, lba48 = true, dma = true, flushes = true;
     unsigned cylinders = 130, heads = 16, per_track = 63, multiple_limit = 16;
+    unsigned pio = 4;                     // the best; 3 and 4 with IORDY
+    uint8_t multiword = 7, ultra = 0x3f;  // the modes that it has
+    uint8_t mode = 0x45;                  // selected, as SET FEATURES numbers it; 0: none
+    uint16_t pio_ns = 120, dma_ns = 120;  // the least cycles
     std::string model = "FAKE HARDDISK";
     std::map<unsigned, uint16_t> identify_words;  // what IDENTIFY says instead
     FakeScsiUnit unit = FakeScsiUnit::cd();       // what packets are for
@@ -31,10 +35,14 @@ struct FakeDrive {
     bool short_transfer = false;      // ends after half the data
     bool stuck_data_request = false;  // DRQ stays after the last word
     bool device_fault = false;
-    int gone_after = -1;  // all ones after so many commands
+    int gone_after = -1;                // all ones after so many commands
+    uint8_t hangs_at = 0;               // BSY for ever after this opcode
+    uint8_t refuses_modes_from = 0xff;  // of those that SET FEATURES may ask for
+    uint8_t crc_errors_from = 0xff;     // in these modes of DMA
+    bool forgets_modes = false;         // at a reset
 
     // ---- what the driver did
-    std::vector<uint8_t> commands;
+    std::vector<uint8_t> commands, modes_set;
     std::map<uint64_t, std::vector<uint8_t>> written;
 
     std::vector<uint8_t> sector(uint64_t lba) const
@@ -51,9 +59,16 @@ struct FakeDrive {
         w[0] = atapi ? 0x85c0 : 0x0040;
         w[1] = uint16_t(cylinders), w[3] = uint16_t(heads), w[6] = uint16_t(per_track);
         w[47] = uint16_t(0x8000 | multiple_limit);
-        w[49] = uint16_t(lba << 9 | 1 << 8);
+        w[49] = uint16_t(lba << 9 | dma << 8 | (pio > 2) << 11);
+        w[51] = uint16_t(std::min(pio, 2u) << 8);
         w[53] = 7;
-        w[88] = dma_mode ? 0x203f : 0x003f;
+        auto modes = [&](uint8_t kind, unsigned all) {
+            return uint16_t(all | (mode & kind ? 0x100u << (mode & 7) : 0));
+        };
+        if (dma) w[63] = modes(0x20, multiword), w[88] = modes(0x40, ultra);
+        w[64] = pio > 3 ? 3 : pio > 2 ? 1 : 0;
+        w[65] = w[66] = dma_ns;
+        w[67] = w[68] = pio_ns;
         std::string padded = model + std::string(40 - model.size(), ' ');
         for (unsigned i = 0; i < 20; ++i)
             w[27 + i] = uint16_t(uint8_t(padded[i * 2]) << 8 | uint8_t(padded[i * 2 + 1]));
@@ -96,7 +111,8 @@ public:
         if (reset_pending && !(device_control & 4)) {
             reset_pending = d.ignores_reset;
             if (!reset_pending) status = 0x50;
-        } else if (status & 0x80 && !reset_pending && !d.never_ready) {
+        } else if (status & 0x80 && !reset_pending && !d.never_ready &&
+                   !(d.hangs_at && opcode == d.hangs_at)) {
             work(d);
         }
     }
@@ -162,6 +178,9 @@ private:
             selected = multiple[0] = multiple[1] = 0;
             buffer.clear();
             translated[0] = translated[1] = false;
+            for (auto& d : drives) {
+                if (d.forgets_modes) d.mode = 0;
+            }
         }
         device_control = uint8_t(value);
     }
@@ -351,8 +370,24 @@ private:
             return end();
         case 0xe7:
         case 0xea: return end(d.flushes ? 0 : 4);
+        case 0xef: return end(set_mode(d) ? 0 : 4);
         default: return end(4);
         }
+    }
+    bool set_mode(FakeDrive& d)
+    {
+        EXPECT_EQ(file[1][0], 3);
+        uint8_t mode = file[2][0], number = mode & 7;
+        if (mode >= d.refuses_modes_from) return false;
+        d.modes_set.push_back(mode);
+        switch (mode & 0xf8) {
+        case 0x08: EXPECT_LE(number, d.pio); return true;
+        case 0x20: EXPECT_TRUE(d.multiword >> number & 1); break;
+        case 0x40: EXPECT_TRUE(d.ultra >> number & 1); break;
+        default: ADD_FAILURE() << "mode " << int(mode);
+        }
+        d.mode = mode;
+        return true;
     }
     void offer(const std::vector<uint16_t>& words, bool nothing)
     {
@@ -443,7 +478,9 @@ private:
     {
         if (!engine_running() || d.dma_hangs) return;
         EXPECT_EQ(!(engine_command & 8), is_write) << "the bus master's direction";
+        EXPECT_NE(d.mode, 0) << "DMA without a mode";
         if (d.dma_error) return engine_status |= 2, void();
+        if (d.mode >= d.crc_errors_from) return end(0x84);
         if (uint8_t e = fault_at(d, left)) return end(e);
         EXPECT_LE(lba + left, d.sectors);
         size_t sectors = d.short_transfer ? left / 2 : left;

@@ -43,7 +43,7 @@ public:
     {
         card = std::move(other);
         raise(card ? 1 << 6 : 1 << 7);
-        four_bits = fast = false;
+        lines = 1, fast = false;
     }
 
     // ---- what it is, and faults
@@ -51,7 +51,9 @@ public:
     uint8_t version = 2;
     bool gone = false, never_ready = false, never_stable = false, never_resets = false;
     bool switch_locked = false;
-    int silent = 0;            // so many data commands are never answered
+    unsigned connected_lines = 8;   // data by more of them is garbled
+    bool garbles_silently = false;  // the controller sees no wrong CRC
+    int silent = 0;                 // so many data commands are never answered
     int busy = 0;              // so many reads of the state say that DAT is in use; -1: for ever
     uint32_t card_status = 0;  // of the next data command
     bool loses_interrupts = false, late = false;  // late: data comes a while after the command
@@ -59,7 +61,8 @@ public:
     // ---- what the driver did
     std::vector<unsigned> commands;
     unsigned line_resets = 0, resets = 0, khz = 0, dma_commands = 0, largest = 0;
-    bool four_bits = false, fast = false;  // the card's side
+    unsigned lines = 1;  // the card's side
+    bool fast = false;
     uint8_t host_control = 0, power = 0;
 
     uint32_t read(unsigned offset, unsigned bytes) override
@@ -129,7 +132,7 @@ private:
     {
         if (value & 1) {
             ++resets, host_control = power = 0, clock = 0, status = enabled = signals = 0;
-            prepared = selected = false, four_bits = fast = false;
+            prepared = selected = false, lines = 1, fast = false;
         } else {
             EXPECT_EQ(value, 6u);
             ++line_resets;
@@ -204,7 +207,7 @@ private:
     {
         (void)mode;
         switch (index) {
-        case 6: EXPECT_EQ(argument, 2u); return four_bits = true;
+        case 6: EXPECT_EQ(argument, 2u); return lines = 4, true;
         case 41:
             EXPECT_TRUE(argument & 0xff8000);
             response[0] = 0xff8000 | card->by_block() << 30 | uint32_t(!never_ready) << 31;
@@ -216,6 +219,7 @@ private:
         ADD_FAILURE() << "ACMD" << index;
         return false;
     }
+    unsigned host_lines() const { return host_control & 0x20 ? 8 : host_control & 2 ? 4 : 1; }
     uint32_t rca() const { return card->is_mmc() ? 1 : 0x1234; }
     void put(unsigned high, unsigned low, uint32_t value)
     {
@@ -256,8 +260,8 @@ private:
         }
         if (argument == 0x03b90100)
             fast = true;
-        else if (argument == 0x03b70100)
-            four_bits = true;
+        else if ((argument & ~0x0300u) == 0x03b70000)
+            lines = (argument >> 8 & 3) == 2 ? 8 : argument >> 8 & 1 ? 4 : 1;
         else
             ADD_FAILURE() << "CMD6 " << argument;
         return true;
@@ -266,6 +270,11 @@ private:
     {
         EXPECT_EQ(block_size, bytes.size());
         EXPECT_EQ(block_count, 1u);
+        EXPECT_EQ(host_lines(), lines);
+        if (lines > connected_lines) {
+            for (auto& byte : bytes) byte |= 0xf0;
+            if (!garbles_silently) return data_under_way = true, raise(1 | 1 << 21), true;
+        }
         fifo.assign(bytes.begin(), bytes.end());
         at = 0, reading = true, data_under_way = true;
         raise(1 | 1 << 5);
@@ -280,7 +289,8 @@ private:
         EXPECT_EQ(mode & 0x3f & ~1u, (to_card ? 0u : 0x10u) | (several ? 0x26u : 0u));
         EXPECT_EQ(block_size, 512u);
         EXPECT_EQ(several, block_count > 1);
-        EXPECT_EQ(bool(host_control & 2), four_bits);
+        EXPECT_EQ(host_lines(), lines);
+        EXPECT_LE(lines, connected_lines);
         EXPECT_EQ(bool(host_control & 4), fast);
         EXPECT_TRUE(card->by_block() || argument % 512 == 0);
         first = card->by_block() ? argument : argument / 512;
