@@ -8,6 +8,9 @@ from workbench import build, cli, payload, qemu, run
 
 CALLED = run.CALLED
 PROMPT = run.PROMPT
+# Options for QEMU: whenever the machine waits, its clocks jump to what it waits for. Not with a
+# device or a person who answers, for they take no time off.
+WITHOUT_WAITING = ("-icount", "shift=3,sleep=off")
 
 
 @dataclass(frozen=True)
