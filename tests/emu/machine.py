@@ -8,8 +8,8 @@ from workbench import build, cli, payload, qemu, run
 
 CALLED = run.CALLED
 PROMPT = run.PROMPT
-# Options for QEMU: whenever the machine waits, its clocks jump to what it waits for. Not with a
-# device or a person who answers, for they take no time off.
+# Options for QEMU: while the machine waits, its clocks jump from timer to timer. It must not wait for
+# what takes the host's time, as IDE disks do.
 WITHOUT_WAITING = ("-icount", "shift=3,sleep=off")
 
 
