@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // How a register knows its fields though each is declared only once: every possible place of a
-// field (its lowest and its highest bit) declares a function, and the field that is there defines it.
-// A place whose function has no definition is empty. All of it happens in the compiler, which is
-// spared most places: it looks only where some field begins and some field ends.
+// field (its lowest and its highest bit) declares a function, which the field that is there
+// defines. A place whose function has no definition is empty. All of it happens in the compiler,
+// which is spared most places: it looks only where some field begins and some field ends.
 #pragma once
 #pragma GCC system_header  // else g++ asks for each place whether a friend was meant as a template
 
