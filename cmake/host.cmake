@@ -10,8 +10,9 @@ file(GLOB sources CONFIGURE_DEPENDS src/lib/*.cpp src/block/*.cpp src/fs/*.cpp
   src/bus/*.cpp src/format/*.cpp src/hal/trace.cpp src/debug/decode.cpp src/debug/gdb_stub.cpp
   src/debug/record.cpp src/debug/symbol_table.cpp src/debug/transfer.cpp
   tests/host/fakes/*.cpp)
+set(VESPER_DEBUG -gline-tables-only CACHE STRING "what sanitizers report; -g is for a debugger")
 set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined
-  -fno-omit-frame-pointer -g)
+  -fno-omit-frame-pointer ${VESPER_DEBUG})
 
 find_package(GTest REQUIRED)
 add_library(parts STATIC ${sources} ${CMAKE_BINARY_DIR}/config.cpp)

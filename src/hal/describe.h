@@ -10,27 +10,28 @@
 #include "hal/trace.h"
 
 namespace hal {
+namespace describe {
 
-// "Cmd" from a type or enumerator called ...::Cmd; with a ')' in it if no enumerator has the value.
+// "a::b::Cmd" from "... = a::b::Cmd]". The compiler is slow at this: it looks from the end. For the
+// same reason these functions return auto: g++ would add what std::string_view is.
 consteval std::string_view qualified_name(std::string_view function)
 {
-    std::string_view name = function.substr(function.find(" = ") + 3);
-    return name.substr(0, name.find_first_of(";]"));
+    return function.substr(0, function.size() - 1).substr(function.rfind(' ') + 1);
 }
 consteval std::string_view last_name(std::string_view qualified)
 {
     return qualified.substr(qualified.rfind(':') + 1);
 }
-template <class T> consteval std::string_view type_name()
+template <class T> consteval auto type_name()
 {
     return last_name(qualified_name(__PRETTY_FUNCTION__));
 }
-template <auto V> consteval std::string_view enumerator_name()
+template <auto V> consteval auto enumerator_name()
 {
     return last_name(qualified_name(__PRETTY_FUNCTION__));
 }
 // Registers have their namespace with them, if that has a name: "bus_master::Status".
-template <class T> consteval std::string_view register_name()
+template <class T> consteval auto register_name()
 {
     std::string_view name = qualified_name(__PRETTY_FUNCTION__);
     std::size_t last = name.rfind("::");
@@ -58,99 +59,111 @@ template <class E, E V>
 inline constexpr auto value_characters =
     characters<enumerator_name<V>().size()>(enumerator_name<V>());
 
-// One for each possible value or place; then those that are there.
-template <class Info> struct Perhaps {
-    bool there = false;
-    Info info = {};
-};
-template <class E, std::size_t V> consteval Perhaps<ValueInfo> value_at()
+// The numbers of those flags that are set.
+template <const auto& flags> consteval auto those_set()
 {
-    constexpr E value = static_cast<E>(V);
-    if constexpr (enumerator_name<value>().find(')') == std::string_view::npos)
-        return {true, {V, value_characters<E, value>.data()}};
-    else
-        return {};
+    constexpr auto count = [] {
+        std::size_t set = 0;
+        for (bool flag : flags) set += flag;
+        return set;
+    };
+    std::array<std::size_t, count()> numbers = {};
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < flags.size(); ++i) {
+        if (flags[i]) numbers[found++] = i;
+    }
+    return numbers;
 }
-template <class E, unsigned Width> consteval std::span<const ValueInfo> values_of_enum();
 
+// A value without a name is "(Value)5" to the compiler. Only that end is looked at: most have none.
+template <auto V> consteval bool is_named()
+{
+    std::string_view function = __PRETTY_FUNCTION__;
+    std::size_t last = function.size() - 2;  // before the ']'
+    while (function[last] >= '0' && function[last] <= '9') --last;
+    return function[last] != ')';
+}
+template <class E, std::size_t... V>
+consteval std::array<bool, sizeof...(V)> which_are_named(std::index_sequence<V...>)
+{
+    return {is_named<static_cast<E>(V)>()...};
+}
+template <class E, const auto& numbers, std::size_t... I>
+consteval std::array<ValueInfo, sizeof...(I)> value_infos(std::index_sequence<I...>)
+{
+    return {ValueInfo{numbers[I], value_characters<E, static_cast<E>(numbers[I])>.data()}...};
+}
+template <class E, unsigned Width>
+inline constexpr auto named =
+    which_are_named<E>(std::make_index_sequence<std::size_t{1} << (Width < 8 ? Width : 8)>{});
+template <class E, unsigned Width> inline constexpr auto values = those_set<named<E, Width>>();
+template <class E, unsigned Width>
+inline constexpr auto infos_of_values =
+    value_infos<E, values<E, Width>>(std::make_index_sequence<values<E, Width>.size()>{});
 template <class T, unsigned Width> consteval std::span<const ValueInfo> values_of()
 {
     if constexpr (requires { typename T::Value; })
-        return values_of_enum<typename T::Value, Width>();
+        return infos_of_values<typename T::Value, Width>;
     else
         return {};
 }
 
-template <class R, unsigned Low, unsigned Width> consteval Perhaps<FieldInfo> field_info_at()
+// Where fields begin and where they end; then which of the pairs of those are fields. From the
+// highest bit down.
+template <class R, std::size_t... Bit>
+consteval std::array<bool, sizeof...(Bit)> which_begin(std::index_sequence<Bit...>)
 {
-    if constexpr (has_field<R, Low, Width>) {
-        using F = typename decltype(field_at(FieldPlace<R, Low, Width>{}))::type;
-        return {true, {type_characters<F>.data(), Low, Width, values_of<F, Width>()}};
-    } else {
-        return {};
-    }
+    return {has_begin<R, sizeof...(Bit) - 1 - Bit>...};
 }
+template <class R, std::size_t... Bit>
+consteval std::array<bool, sizeof...(Bit)> which_end(std::index_sequence<Bit...>)
+{
+    return {has_end<R, Bit>...};
+}
+template <class R> using EachBit = std::make_index_sequence<sizeof(typename R::Raw) * 8>;
+template <class R> inline constexpr auto are_begins = which_begin<R>(EachBit<R>{});
+template <class R> inline constexpr auto are_ends = which_end<R>(EachBit<R>{});
+template <class R> inline constexpr auto begins = those_set<are_begins<R>>();
+template <class R> inline constexpr auto ends = those_set<are_ends<R>>();
 
-template <class All> consteval std::size_t count_of(const All& all)
+template <class R> consteval unsigned low(std::size_t pair)
 {
-    std::size_t count = 0;
-    for (const auto& each : all) count += each.there;
-    return count;
+    return are_begins<R>.size() - 1 - begins<R>[pair / ends<R>.size()];
 }
-template <std::size_t Count, class Info, std::size_t N>
-consteval std::array<Info, Count> those_there(const std::array<Perhaps<Info>, N>& all)
+template <class R> consteval unsigned high(std::size_t pair)
 {
-    std::array<Info, Count> those = {};
-    std::size_t count = 0;
-    for (const auto& each : all) {
-        if (each.there) those[count++] = each.info;
-    }
-    return those;
+    return ends<R>[pair % ends<R>.size()];
 }
-
-template <class E, std::size_t... V>
-consteval std::array<Perhaps<ValueInfo>, sizeof...(V)> all_values(std::index_sequence<V...>)
+template <class R, std::size_t... Pair>
+consteval std::array<bool, sizeof...(Pair)> which_are_fields(std::index_sequence<Pair...>)
 {
-    return {value_at<E, V>()...};
+    return {has_field<R, low<R>(Pair), high<R>(Pair)>...};
 }
-template <class R, unsigned Low, std::size_t... Width>
-consteval auto fields_at(std::index_sequence<Width...>)
+template <class R, unsigned Low, unsigned High> consteval FieldInfo field_info()
 {
-    std::array<Perhaps<FieldInfo>, sizeof...(Width)> fields = {};
-    if constexpr (has_begin<R, Low>) fields = {field_info_at<R, Low, Width + 1>()...};
-    return fields;
+    constexpr unsigned width = High - Low + 1;
+    using F = typename decltype(field_at(FieldPlace<R, Low, High>{}))::type;
+    return {type_characters<F>.data(), Low, width, values_of<F, width>()};
 }
-// From the highest bit down.
-template <class R, std::size_t... Low> consteval auto all_fields(std::index_sequence<Low...> bits)
+template <class R, const auto& pairs, std::size_t... I>
+consteval std::array<FieldInfo, sizeof...(I)> field_infos(std::index_sequence<I...>)
 {
-    constexpr unsigned highest = sizeof...(Low) - 1;
-    std::array<Perhaps<FieldInfo>, sizeof...(Low) * sizeof...(Low)> all = {};
-    auto* end = all.data();
-    auto append = [&](const auto& fields) {
-        for (const auto& field : fields) *end++ = field;
-    };
-    (append(fields_at<R, highest - Low>(bits)), ...);
-    return all;
-}
-template <class E, unsigned Width>
-inline constexpr auto values_among =
-    all_values<E>(std::make_index_sequence<std::size_t{1} << (Width < 8 ? Width : 8)>{});
-template <class E, unsigned Width>
-inline constexpr auto named_values =
-    those_there<count_of(values_among<E, Width>)>(values_among<E, Width>);
-template <class E, unsigned Width> consteval std::span<const ValueInfo> values_of_enum()
-{
-    return named_values<E, Width>;
+    return {field_info<R, low<R>(pairs[I]), high<R>(pairs[I])>()...};
 }
 template <class R>
-inline constexpr auto fields_among =
-    all_fields<R>(std::make_index_sequence<sizeof(typename R::Raw) * 8>{});
+inline constexpr auto are_fields =
+    which_are_fields<R>(std::make_index_sequence<begins<R>.size() * ends<R>.size()>{});
+template <class R> inline constexpr auto fields = those_set<are_fields<R>>();
 template <class R>
-inline constexpr auto fields_of = those_there<count_of(fields_among<R>)>(fields_among<R>);
+inline constexpr auto fields_of =
+    field_infos<R, fields<R>>(std::make_index_sequence<fields<R>.size()>{});
+
+}  // namespace describe
 
 template <class R>
 inline constexpr RegisterInfo register_info = {
-    register_characters<R>.data(), sizeof(typename R::Raw),
-    values_of<R, sizeof(typename R::Raw) * 8>(), fields_of<typename R::FieldsOf>};
+    describe::register_characters<R>.data(), sizeof(typename R::Raw),
+    describe::values_of<R, sizeof(typename R::Raw) * 8>(),
+    describe::fields_of<typename R::FieldsOf>};
 
 }  // namespace hal

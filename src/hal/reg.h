@@ -42,10 +42,10 @@ template <class Self, unsigned Offset, std::unsigned_integral T = std::uint32_t>
     static constexpr T raw(auto v) { return static_cast<T>(v); }
 
     template <class Name, unsigned Low, unsigned Width = 1>
-    struct Field : private FieldBegins<Self, Low> {
+    struct Field : private FieldBegins<Self, Low>, private FieldEnds<Self, Low + Width - 1> {
         static_assert(Low + Width <= sizeof(T) * 8);
         using Reg = Self;
-        friend constexpr auto field_at(FieldPlace<Self, Low, Width>)
+        friend constexpr auto field_at(FieldPlace<Self, Low, Low + Width - 1>)
         {
             return std::type_identity<Name>{};
         }

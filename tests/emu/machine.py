@@ -8,6 +8,9 @@ from workbench import build, cli, payload, qemu, run
 
 CALLED = run.CALLED
 PROMPT = run.PROMPT
+# Options for QEMU: while the machine waits, its clocks jump from timer to timer. It must not wait
+# for what takes the host's time, as IDE disks do.
+WITHOUT_WAITING = ("-icount", "shift=3,sleep=off")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from machine import CALLED, PROMPT, Machine
+from machine import CALLED, PROMPT, WITHOUT_WAITING, Machine
 
 PAYLOADS = Path(__file__).parent / "payloads"
 RETURN = PAYLOADS / "return.asm"
@@ -226,7 +226,7 @@ def test_a_disk_that_does_not_answer(victim):
     def harm(pc, disk):
         pc.disks.clear()
         pc.options += ["-drive", f"if=none,id=slow,format=raw,file={disk},throttling.bps-total=1",
-                       "-device", "ide-hd,drive=slow,bus=ide.0,unit=0"]
+                       "-device", "ide-hd,drive=slow,bus=ide.0,unit=0", *WITHOUT_WAITING]
 
     victim(None, "--label", "none", harm=harm).says(
         "wd0: read of block 0: ", "wd0: does not answer, and is left alone", "no root: ")

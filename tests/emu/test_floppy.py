@@ -5,7 +5,7 @@ from pathlib import Path
 
 import disks
 import pytest
-from machine import PROMPT
+from machine import PROMPT, WITHOUT_WAITING
 from test_scsi import MEDIA, sum_of
 from workbench.console import ROOT
 
@@ -32,6 +32,16 @@ def floppy(image: Path | None, kind: str = "auto", more: str = "") -> tuple[str,
         return ("-device", f"floppy,id=drive,drive-type={kind}")
     return ("-drive", f"if=none,id=disk,format=raw,file={image}{more}",
             "-device", f"floppy,id=drive,drive=disk,drive-type={kind}")
+
+
+@pytest.fixture
+def boot(boot):
+    """Motors and seeks take the machine's time, not ours; there are no other disks."""
+    def start(kexec, *words: str, qemu_options: tuple[str, ...] = (), **more):
+        return boot(kexec, "--fs", "tar", *words, qemu_options=(*qemu_options, *WITHOUT_WAITING),
+                    **more)
+
+    return start
 
 
 @pytest.fixture

@@ -264,7 +264,8 @@ def test_a_payload_that_waits_for_a_key_can_be_interrupted(lined, tmp_path):
 
 def test_a_gdb_that_dies_is_followed_by_another(lined, tmp_path):
     machine = lined("spin")
-    first = gdb(tmp_path, "hbreak spin", "continue", "shell sleep 60")
+    first = gdb(tmp_path, "hbreak spin", "continue",
+                "python import time; time.sleep(60)")
     for row in first.stdout:
         if "Breakpoint 1, spin" in row:
             break

@@ -19,6 +19,9 @@ CONSTANTS = [name for section in API.sections for item in section.items
              if isinstance(item, header.Define | header.Enum)
              for name, _, _ in bindings.constants(item) if name != "VESPER_MAGIC"]
 
+# The first test makes or fetches what the other, which would only wait for that, takes.
+needs_rust, needs_zig = pytest.mark.xdist_group("rust"), pytest.mark.xdist_group("zig")
+
 
 def run(*command) -> None:
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -120,6 +123,7 @@ pub static LAYOUT: [u32; %d] = [%s];
 """
 
 
+@needs_rust
 def test_rust(expected, tmp_path):
     values = [f"at!(vesper::{bindings.pascal(record)}, {bindings.rust_name(member)})"
               for record, member in MEMBERS]
@@ -133,6 +137,7 @@ def test_rust(expected, tmp_path):
     compare(words_in(tmp_path / "layout.o", tmp_path), expected)
 
 
+@needs_zig
 def test_zig(expected, tmp_path):
     values = [f'@offsetOf(v.{bindings.pascal(record)}, "{member}")'
               for record, member in MEMBERS]
@@ -174,7 +179,9 @@ def test_what_is_made_is_not_stale():
     assert bindings.stale() == []
 
 
-@pytest.mark.parametrize("language", ("asm", "cpp", "rs", "zig", "fth"))
+@pytest.mark.parametrize("language", (
+    "asm", "cpp", pytest.param("rs", marks=needs_rust), pytest.param("zig", marks=needs_zig),
+    "fth"))
 def test_echo_in_every_language(boot, language):
     machine = boot(ROOT / f"samples/echo.{language}")
     machine.see(r"\nX")

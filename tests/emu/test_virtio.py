@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from machine import PROMPT
+from machine import PROMPT, WITHOUT_WAITING
 from workbench.console import ROOT
 
 RANDOM = ROOT / "samples/random.c"
@@ -43,9 +43,9 @@ def test_two_devices_are_told_apart(boot):
 
 @pytest.mark.parametrize("how", INTERFACES, ids=lambda how: how.lstrip(",") or "transitional")
 def test_a_device_that_never_answers_costs_its_deadline(boot, how):
-    machine = boot(RANDOM, *NO_RDRAND, qemu_options=(
+    machine = boot(RANDOM, "--fs", "tar", *NO_RDRAND, qemu_options=(
         "-chardev", "null,id=mute", "-object", "rng-egd,chardev=mute,id=rng",
-        "-device", f"virtio-rng-pci,rng=rng{how}"))
+        "-device", f"virtio-rng-pci,rng=rng{how}", *WITHOUT_WAITING))
     assert sixteen_bytes(machine).startswith(b"jitter:")
     assert "viornd0: no answer\n" in machine.text()
     machine.type("run\n")  # once more, to be given up
