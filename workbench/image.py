@@ -98,7 +98,7 @@ def make_volume(volume: Path, tree: Path, fs: str, first_sector: int) -> None:
     volume.unlink(missing_ok=True)
     cause = f"cannot make the {fs} file system"
     if fs.startswith("ffs"):
-        tool("makefs", "-t", "ffs", "-o", f"version={fs[3]}", "-s", size, "-f", 64, volume, tree,
+        tool("makefs", "-t", "ffs", "-s", size, "-o", f"version={fs[3]},density=4096", volume, tree,
              cause=cause)
     elif fs.startswith("ext"):
         tool("mke2fs", "-q", "-t", fs, "-m", 0, "-L", "vesper", "-d", tree, volume,

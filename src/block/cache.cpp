@@ -227,16 +227,16 @@ bool BlockCache::read_ahead(Line& line, uint64_t number, size_t lines)
 {
     std::byte* staging = get_staging();
     if (!staging || !load(number, lines, staging)) return false;
-    memcpy(line.data, staging, line_bytes);
-    insert(line, number);
-    use(line);
     for (size_t i = 1; i < lines; ++i) {
         Line* other = spare();
-        if (!other) break;
+        if (!other || other == &line) break;  // there are no more
         memcpy(other->data, staging + i * line_bytes, length_of(number + i));
         insert(*other, number + i);
         ++counts_.read_ahead;
     }
+    memcpy(line.data, staging, line_bytes);
+    insert(line, number);
+    use(line);
     return true;
 }
 

@@ -169,6 +169,14 @@ def test_the_checkers_find_nothing(tree, tmp_path, fs, checker):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize("fs, totals", [("ffs1", ("<4I", 192)), ("ffs2", ("<4Q", 1008))])
+def test_ffs_has_inodes_for_more_files(tree, tmp_path, fs, totals):
+    form, at = totals
+    data = disk_of(tree, tmp_path, fs, "none").read_bytes()
+    _, _, free_inodes, _ = struct.unpack_from(form, data, 8192 + at)
+    assert free_inodes > 1000
+
+
 def test_fat16_and_fat32_are_what_they_say(tree, tmp_path):
     assert disk_of(tree, tmp_path, "fat16", "none").read_bytes()[54:62] == b"FAT16   "
     assert disk_of(tree, tmp_path, "fat32", "none").read_bytes()[82:90] == b"FAT32   "

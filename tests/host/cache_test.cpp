@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "block/cache.h"
 #include <gmock/gmock.h>
+#include "fakes/heap.h"
 #include "fakes/machine.h"
 #include "power_cut.h"
 
@@ -109,6 +110,20 @@ TEST_F(Cache, ReadsAheadForWhoReadsOn)
     large.reads = 0;
     for (uint64_t line : {200, 100, 50, 20, 5}) ASSERT_TRUE(ahead->read(line * 4096, b));
     EXPECT_LE(large.blocks_read - (1u << 20) / 512, 5 * 8u) << "one line for who jumps about";
+}
+
+// It stays at three lines. What is read ahead must not take the line that was asked for.
+TEST_F(Cache, ReadsAheadWithLittleMemory)
+{
+    BlockCache* ahead = BlockCache::make_for(disk, 64).value();
+    FakeHeap::used = FakeHeap::total - (1 << 20);
+    std::vector<std::byte> b(100);
+    for (uint64_t offset = 0; offset < 40 * 1024; offset += b.size()) {
+        ASSERT_TRUE(ahead->read(offset, b));
+        expect_same(offset, b);
+    }
+    EXPECT_EQ(ahead->lines(), 3u);
+    EXPECT_LE(disk.reads, 10u);
 }
 
 TEST_F(Cache, LongReadsAreAsTheyWouldBeWritten)
