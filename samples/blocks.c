@@ -6,7 +6,7 @@
  *   ./vesper run samples/blocks.c --append args=wd1 -- -drive file=second.img,format=raw,index=1
  *
  * Four requests are under way at once while the payload goes on. It shows block->find, info, flags,
- * submit, poll, wait, flush and read. */
+ * submit, poll, wait, flush and discard. */
 #include "vesper.h"
 #include "vesper_text.h"
 
@@ -62,6 +62,8 @@ static int test(const struct vesper* vesper, int device, uint32_t bytes)
         for (uint32_t i = 0; i < bytes; ++i) different += data[part][i] != pattern(part, i);
     }
     vesper_print(vesper, "%u bytes differ\n", different);
+    error = vesper->block->discard(device, 0, requests * blocks); /* nobody needs them any more */
+    vesper_print(vesper, "discard: %s\n", vesper->debug->error_text(error));
     return different ? VESPER_CORRUPT : 0;
 }
 

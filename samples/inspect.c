@@ -2,6 +2,7 @@
  * inspect - what runs, and what it does: a payload that looks at itself.
  *
  *   ./vesper run samples/inspect.c
+ *   ./vesper run samples/inspect.c --append args=fd0
  *
  * The watchpoint opens the monitor, where `regs` and `bt` tell more and `go` goes on. It shows
  * debug->log, backtrace, symbol, dump, counter, trace, break_at and remove_break. */
@@ -38,15 +39,18 @@ static void show_counters(const struct vesper* vesper)
     }
 }
 
-/* What a disk's driver does for one block. */
-static int show_trace(const struct vesper* vesper, const char* disk)
+/* What a disk's driver does for one block: of the disk that is named, or of the first one. */
+static int show_trace(const struct vesper* vesper, const char* name)
 {
     static uint8_t block[4096];
-    int device = vesper->block->find(disk);
-    int result = device < 0 ? device : vesper->debug->trace(disk, 1);
+    struct vesper_block_info disk;
+    int device = name[0] ? vesper->block->find(name) : 0;
+    int result = device < 0 ? device : vesper->block->info(device, &disk);
+    if (result == VESPER_NOT_FOUND && !name[0]) return 0; /* there is none */
+    if (result >= 0) result = vesper->debug->trace(disk.name, 1);
     if (result < 0) return result;
     result = vesper->block->read(device, 0, 1, block);
-    vesper->debug->trace(disk, 0);
+    vesper->debug->trace(disk.name, 0);
     vesper->debug->dump(block + 0x1f0, 16); /* a partition table's end: 55 aa */
     return result;
 }
@@ -66,7 +70,7 @@ int main(struct vesper* vesper)
     vesper->debug->log("inspect: begins");
     int result = outer(vesper);
     show_counters(vesper);
-    if (result >= 0) result = show_trace(vesper, "wd0");
+    if (result >= 0) result = show_trace(vesper, vesper->args);
     if (result >= 0) result = watch(vesper);
     vesper_print(vesper, "inspect: %s\n", vesper->debug->error_text(result));
     return result;

@@ -68,8 +68,9 @@ void CommandQueue::add(QueuedDisk& disk, BlockRequest& request)
 void CommandQueue::pump()
 {
     bool started = false;
-    while (waiting_ || (parked_ && free_)) {
+    while ((waiting_ || (parked_ && free_)) && !searching_) {
         DiskCommand* command = waiting_;
+        if (command && command->searching && under_way_) break;  // it goes alone
         if (command)
             waiting_ = command->next;
         else
@@ -97,7 +98,7 @@ DiskCommand& CommandQueue::divide(BlockRequest& request)
     command.data = nullptr;
     if (has_data(command.operation))
         command.data = request.data + size_t{request.started} * disk.block_bytes;
-    command.in_parts = false;
+    command.searching = false;
     command.tries = 0;
     request.started += command.count;
     ++request.under_way;
@@ -132,6 +133,7 @@ bool CommandQueue::launch(DiskCommand& command)
     command.end_us = now + limit.us;
     command.state = State::under_way;
     if (under_way_++ == 0) check_us_ = now + check_interval.us;
+    searching_ = command.searching;
     return true;
 }
 
@@ -178,6 +180,7 @@ void CommandQueue::stop(DiskCommand& command)
 {
     command.state = State::waiting;
     --under_way_;
+    if (command.searching) searching_ = false;
     if (bouncing_ == &command) bouncing_ = nullptr;
 }
 
@@ -205,15 +208,17 @@ bool CommandQueue::go_on(DiskCommand& command, Result<void> result)
         command.first += command.count;
         command.data += command.bytes;
         command.left -= command.count;
-        if (!command.in_parts || command.left < command.count) command.count = command.left;
-        if (command.in_parts && command.left == 0)
+        if (!command.searching || command.left < command.count) command.count = command.left;
+        if (command.searching && command.left == 0)
             log("{}: block {}: an error that did not come again", command.disk->name.view(),
                 command.first - 1);
         return command.left;
     }
-    if (result.error() != Error::device || command.bytes <= command.disk->block_bytes) return false;
-    command.in_parts = true;
-    command.count /= 2;
+    bool is_block = command.bytes <= command.disk->block_bytes;
+    if (result.error() != Error::device || !command.bytes) return false;
+    if (is_block && command.searching) return false;
+    command.searching = true;
+    if (!is_block) command.count /= 2;
     return true;
 }
 

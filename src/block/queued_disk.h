@@ -8,7 +8,8 @@
 //
 // A command's memory is one run, since all memory is seen as it lies. An error of a command of many
 // blocks is looked for by halves, so that the block is known and what is before it has been
-// transferred. When a command is late the device is started anew; the others that were under way
+// transferred. Nothing else is under way then: a device that merges commands fails all of them for
+// a block of one. When a command is late the device is started anew; the others that were under way
 // are given to it again, a few times.
 #pragma once
 #include "hal/classes.h"
@@ -31,7 +32,7 @@ struct DiskCommand {
 
     // The queue's.
     State state = State::free;
-    bool bounced = false, in_parts = false;
+    bool bounced = false, searching = false;
     uint8_t tries = 0;
     uint32_t left = 0;  // blocks from `first` on, of which `count` are being tried
     BlockRequest* request = nullptr;
@@ -99,7 +100,7 @@ private:
     uint64_t check_us_ = 0;
     hal::DmaMemory bounce_memory_;
     Error lost_ = {};
-    bool faulty_ = false;
+    bool faulty_ = false, searching_ = false;  // searching_: one is under way, alone
 };
 
 class QueuedDisk : public BlockDevice {

@@ -110,7 +110,7 @@ struct Viblk : testing::TestWithParam<Kind> {
             auto* range = parts[1].data;
             ranges.emplace_back(le64(range), le32(range + 8), le32(range + 12));
         }
-        bool bad = false;
+        bool bad = merges && device.found > 1;
         for (size_t i = 1; type <= 1 && i + 1 < parts.size(); ++i) {
             EXPECT_EQ(parts[i].bytes % 512, 0u);
             for (uint32_t at = 0; at < parts[i].bytes && !bad; at += 512, ++first) {
@@ -161,6 +161,7 @@ struct Viblk : testing::TestWithParam<Kind> {
     FakeVirtio device{machine, 2};
     std::map<uint64_t, std::vector<uint8_t>> written;
     std::set<uint64_t> bad_sectors;
+    bool merges = false;  // what it finds at once is one to it, and fails as one
     int status_instead = -1;
     std::vector<uint32_t> types;
     std::vector<std::tuple<uint64_t, uint32_t, uint32_t>> ranges;
@@ -318,6 +319,25 @@ TEST_P(Viblk, AnErrorNamesItsBlock)
     status_instead = 0;  // and no data
     EXPECT_EQ(bool(disk.read(1, 1, std::vector<std::byte>(512).data())),
               !GetParam().interfaces.modern);
+}
+
+TEST_P(Viblk, ABadBlockDoesNotFailWhatIsMergedWithIt)
+{
+    BlockDevice& disk = attach();
+    bad_sectors = {66}, merges = true;
+    std::vector<std::byte> data(20 * 1024);
+    std::vector<BlockRequest> requests(20);
+    for (unsigned i = 0; i < 20; ++i) {
+        requests[i] = {.first = 60 + i * 2, .count = 1 + i % 2, .data = &data[i * 1024]};
+        disk.submit(requests[i]);
+    }
+    for (auto& request : requests) {
+        bool is_bad = request.first == 66;
+        EXPECT_EQ(disk.wait(request, {1'000'000}).error(), is_bad ? Error::device : Error{});
+        EXPECT_TRUE(is_bad || holds(request.data, request.first, request.count));
+    }
+    EXPECT_TRUE(machine.logged("ld0: read of block 66: I/O error"));
+    EXPECT_TRUE(machine.logged("ld0: block 60: an error that did not come again"));
 }
 
 TEST_P(Viblk, ADeviceThatDoesNotAnswerIsStartedAnew)

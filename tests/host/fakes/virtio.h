@@ -51,6 +51,7 @@ public:
     unsigned messages = 0;  // that MSI-X has
     bool takes_vectors = true;
     unsigned holds = 0;  // leaves so many chains undone
+    unsigned found = 0;  // so many when it looked last
 
     // ---- faults
     bool never_answers = false, gone = false, reset_hangs = false, refuses_features = false;
@@ -190,6 +191,7 @@ private:
         auto* used = at<uint8_t>(queue.used, 6 + queue.size * 8u);
         if (!available || !used) return;
         uint16_t before = le16(used + 2);
+        found = uint16_t(available[1] - queue.taken);
         for (; uint16_t(available[1] - queue.taken) > holds; ++queue.taken) {
             if (needs_reset) return void(status |= 0x40);
             if (is_event_queue() && events.empty()) break;
