@@ -205,7 +205,8 @@ def test_the_samples_about_files_and_disks_on_media_of_other_kinds(boot, tmp_pat
             machine.see(line)
         returns(machine, 0)
 
-    runs("/copy /long /made/copy", r"/long to /made/copy: 256000 bytes\r\n", "vio9p0: the root, 9p, ")
+    runs("/copy /long /made/copy", r"/long to /made/copy: 256000 bytes\r\n",
+         "vio9p0: the root, 9p, ")
     assert (folder / "made/copy").read_bytes() == long
     runs("/copy /long fd0:/made/Long.name", "256000 bytes", "fd0: fat12, ")
     runs("/copy fd0:/made/Long.name ld1:/Folder/copy", "256000 bytes", "ld1: exfat, ")
