@@ -47,8 +47,8 @@ CARD = "sdhci-pci sd-card,drive={name},id=disk{n}"
 CONTROLLERS = {
     "ide": Controller("wd", IDE, "wd1 at ata0 drive 1: <QEMU HARDDISK>, [^\n]*, DMA\n", "fat16",
                       says=ATA),
-    "ide on ISA": Controller("wd", IDE, "wd1 at ata0 drive 1: <QEMU HARDDISK>, [^\n]*, PIO\n", "ffs1", ISA,
-                             large=False, says=ATA),
+    "ide on ISA": Controller("wd", IDE, "wd1 at ata0 drive 1: <QEMU HARDDISK>, [^\n]*, PIO\n",
+                             "ffs1", ISA, large=False, says=ATA),
     "ahci": Controller("wd", "ide-hd,drive={name},bus=ide.{n}",
                        "wd1 at ahci0 port 1: <QEMU HARDDISK>, [^\n]*, NCQ", "ext4", Q35, says=ATA),
     "ahci by its line": Controller(
