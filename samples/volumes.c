@@ -44,7 +44,7 @@ static int give_back(const struct vesper* vesper, const char* name)
     if (result >= 0) result = vesper->file->unmount(name);
     if (result >= 0 && vesper->block->flags(device) & VESPER_BLOCK_REMOVABLE)
         result = vesper->block->eject(device);
-    return result;
+    return result == VESPER_UNSUPPORTED ? 0 : result; /* that one is taken out by hand */
 }
 
 int main(struct vesper* vesper)
@@ -53,7 +53,6 @@ int main(struct vesper* vesper)
     show_volumes(vesper);
     if (!vesper->args[0]) return 0;
     int result = give_back(vesper, vesper->args);
-    vesper_print(vesper, "%s is given back: %s\n", vesper->args,
-                 vesper->debug->error_text(result));
+    vesper_print(vesper, "%s is given back: %s\n", vesper->args, vesper->debug->error_text(result));
     return result;
 }

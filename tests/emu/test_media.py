@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import disks
 import pytest
 from machine import PROMPT
 from workbench import build, image, packages, payload
@@ -62,6 +63,14 @@ def test_a_file_in_memory_is_written(boot):
     machine.see(PROMPT)
     assert machine.ask("ls /to").split()[0] == str(len(content))
     assert machine.ask("cat /to").encode() == content.rstrip()
+
+
+def test_the_kernels_memory_is_used_up_by_files(boot):
+    machine = boot(disks.PAYLOAD, "--fs", "tar", "--append", "args=md0 exhaust")
+    disks.see(machine, "md0", full="no space left", sync="no error", full_again="no space left",
+              files="no error")
+    machine.see(PROMPT)
+    assert "kexec" in machine.ask("ls")
 
 
 def test_a_packed_archive_is_named(boot, tmp_path):

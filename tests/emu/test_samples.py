@@ -3,8 +3,10 @@
 import re
 import subprocess
 
+import disks
 import pytest
 from machine import PROMPT
+from workbench import packages, payload
 from workbench.console import ROOT
 
 SAMPLES = ROOT / "samples"
@@ -170,6 +172,66 @@ def test_dump_names_what_is_wrong(boot, args, message, code):
     machine = boot(SAMPLES / "dump.c", "--append", f"args={args}")
     machine.see(message)
     returns(machine, code)
+
+
+# ---- on a folder of the host, a floppy and SD cards ----
+
+def test_the_samples_about_files_and_disks_on_media_of_other_kinds(boot, tmp_path):
+    packages.ensure("exfatprogs", "dosfstools", "mtools")
+    folder, long = tmp_path / "folder", bytes(range(256)) * 1000
+    folder.mkdir()
+    for name in ("copy", "volumes", "inspect", "blocks", "dump"):
+        (folder / name).write_bytes(payload.make(SAMPLES / f"{name}.c", tmp_path).read_bytes())
+    (folder / "long").write_bytes(long)
+    images = {name: tmp_path / name for name in ("floppy", "raw", "exfat")}
+    subprocess.run(["/usr/sbin/mkfs.fat", "-C", images["floppy"], "-n", "DISKETTE", "1440"],
+                   check=True, stdout=subprocess.DEVNULL)
+    for name in ("raw", "exfat"):
+        images[name].write_bytes(bytes(16 << 20))
+    subprocess.run(["/usr/sbin/mkfs.exfat", "-L", "Karte", images["exfat"]], check=True,
+                   stdout=subprocess.DEVNULL)
+    options = [word for name, image in images.items()
+               for word in ("-drive", f"if=none,id={name},format=raw,file={image}")]
+    for name, device in (("floppy", "floppy"), ("raw", "sdhci-pci"), ("raw", "sd-card"),
+                         ("exfat", "sdhci-pci"), ("exfat", "sd-card")):
+        options += ["-device", device + ("" if device == "sdhci-pci" else f",drive={name}")]
+    machine = boot(SAMPLES / "list.c", "--share", str(folder), qemu_options=tuple(options))
+    machine.see(r"- +256000 [-\d]+ [:\d]+  long\r\n")
+    returns(machine, 0)
+
+    def runs(words: str, *lines: str) -> None:
+        machine.type(f"run {words}\n")
+        for line in lines:
+            machine.see(line)
+        returns(machine, 0)
+
+    runs("/copy /long /made/copy", r"/long to /made/copy: 256000 bytes\r\n",
+         "vio9p0: the root, 9p, ")
+    assert (folder / "made/copy").read_bytes() == long
+    runs("/copy /long fd0:/made/Long.name", "256000 bytes", "fd0: fat12, ")
+    runs("/copy fd0:/made/Long.name ld1:/Folder/copy", "256000 bytes", "ld1: exfat, ")
+    for disk in ("fd0", "ld1"):
+        machine.type(f"run /inspect {disk}\n")
+        machine.see(r"\.\.U\.")
+        machine.see(PROMPT)
+        machine.type("go\n")
+        machine.see("inspect: no error")
+        returns(machine, 0)
+    runs("/blocks ld0", "ld0: QEMU!, 32768 blocks of 512 bytes", "0 bytes differ", "discard: ")
+    runs("/volumes fd0", r"ld0 +16777216 bytes, removable, not found\r\n",
+         r"fd0 +1474560 bytes, removable, mounted\r", r'\nfd0: fat12 "DISKETTE", \d+ of',
+         r'\nld1: exfat "Karte", \d+ of', "fd0 is given back: no error")
+    machine.type("run /dump ld0\n")
+    machine.see(r"ld0 block 0\r\n0000  00 07 0e 15 ")
+    machine.type("q")
+    returns(machine, 0)
+    machine.process.kill()
+    machine.process.wait()
+    copied = subprocess.run(["mtype", "-i", images["floppy"], "::made/Long.name"], check=True,
+                            capture_output=True).stdout
+    assert copied == long
+    for name, fs in (("floppy", "fat12"), ("exfat", "exfat")):
+        disks.is_consistent(images[name], fs)
 
 
 # ---- the demonstration ----
