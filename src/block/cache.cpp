@@ -32,7 +32,8 @@ namespace {
 constexpr size_t straight_read = 4, straight_write = 16;  // lines from which on none is copied
 constexpr size_t staging_lines = 16;                      // what goes to the device at once
 constexpr size_t least_lines = 3, fewest = 32, most = 4096;
-constexpr size_t share = 8;  // of the kernel's memory, for one volume's lines
+constexpr size_t share = 8;         // of the kernel's memory, for one volume's lines
+constexpr size_t small_share = 64;  // that many volumes can have
 
 size_t default_limit()
 {
@@ -160,7 +161,10 @@ bool BlockCache::grow()
 // An empty line, without writing anything: a new one, or the oldest clean one. Null: there is none.
 BlockCache::Line* BlockCache::spare()
 {
-    bool has_room = line_count_ < limit_ && kernel_memory().free > kernel_memory().total / 4;
+    KernelMemory memory = kernel_memory();
+    // Many large caches leave the few lines of a small one.
+    bool is_small = line_count_ * line_bytes < memory.total / small_share;
+    bool has_room = line_count_ < limit_ && memory.free > memory.total / (is_small ? 8 : 4);
     if ((line_count_ < least_lines || has_room) && grow()) return newest_;
     for (size_t dirty = dirty_count_ + 1; dirty; --dirty) {
         Line* line = oldest_;

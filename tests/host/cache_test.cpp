@@ -126,6 +126,24 @@ TEST_F(Cache, ReadsAheadWithLittleMemory)
     EXPECT_LE(disk.reads, 10u);
 }
 
+TEST_F(Cache, ManyLargeOnesLeaveRoomForOthers)
+{
+    FakeHeap::total = FakeHeap::used + (16 << 20);
+    std::vector<std::unique_ptr<ImageDevice>> disks;
+    std::vector<BlockCache*> caches;
+    for (unsigned i = 0; i < 8; ++i) {
+        disks.push_back(std::make_unique<ImageDevice>(std::vector<char>(3 << 20)));
+        caches.push_back(BlockCache::make_for(*disks.back()).value());
+        std::byte b[100];
+        for (uint64_t offset = 0; offset < 3 << 20; offset += 4096)
+            ASSERT_TRUE(caches.back()->read(offset, b));
+    }
+    EXPECT_EQ(caches.front()->lines(), 512u);
+    EXPECT_GE(caches.back()->lines(), 64u);
+    EXPECT_GT(kernel_memory().free, kernel_memory().total / 8);
+    for (BlockCache* each : caches) delete each;
+}
+
 TEST_F(Cache, LongReadsAreAsTheyWouldBeWritten)
 {
     std::byte b[] = {std::byte{0xee}};
