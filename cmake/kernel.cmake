@@ -49,7 +49,7 @@ if(NOT VESPER_CONFIG STREQUAL TINY)
     src/api/calls/console.cpp src/block/device.cpp src/block/queued_disk.cpp
     src/block/scsi_disk.cpp src/bus/virtio.cpp src/console/cell_screen.cpp
     src/drivers/block/viblk.cpp src/drivers/block/vioscsi.cpp src/drivers/display/vga.cpp
-    src/fs/ext2/directory.cpp PROPERTIES COMPILE_OPTIONS -O2)
+    src/fs/ext2/directory.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
 endif()
 set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
@@ -66,6 +66,12 @@ target_link_options(vesper PRIVATE ${flags} -nostdlib -static
   -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld -Wl,-n
   -Wl,--gc-sections -Wl,--build-id=none -Wl,--no-warn-rwx-segments)
 target_link_libraries(vesper PRIVATE gcc)
+# clang reads the library's headers once; g++'s build shows whether each file includes what it needs.
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  target_precompile_headers(vesper PRIVATE <algorithm> <array> <bit> <cstring> <span>
+    <string_view> <utility>)
+  set_source_files_properties(src/arch/runtime.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+endif()
 # The symbols go to a file of their own: `vesper` is what a boot loader reads.
 add_custom_command(TARGET vesper POST_BUILD
   COMMAND objcopy --only-keep-debug vesper vesper.debug

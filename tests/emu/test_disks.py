@@ -45,7 +45,7 @@ CARD = "sdhci-pci sd-card,drive={name},id=disk{n}"
 # With reads under way QEMU 7.2 itself crashes when an NVMe controller or AHCI's is unplugged. Key q
 # does it between two reads; the host tests' fakes go in the middle of them.
 CONTROLLERS = {
-    "ide": Controller("wd", IDE, "wd1 at ata0 drive 1: <QEMU HARDDISK>, [^\n]*, DMA\n", "fat16",
+    "ide": Controller("wd", IDE, "wd1 at ata0 drive 1: <QEMU HARDDISK>, [^\n]*, MWDMA2\n", "fat16",
                       says=ATA),
     "ide on ISA": Controller("wd", IDE, "wd1 at ata0 drive 1: <QEMU HARDDISK>, [^\n]*, PIO\n",
                              "ffs1", ISA, large=False, says=ATA),

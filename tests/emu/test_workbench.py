@@ -273,7 +273,7 @@ def test_a_trace_shows_how_a_disk_is_read(tmp_path):
     assert re.search(r"ide0  \(interrupt\)\n +\+0 us    line 14\n(.*\n){1,4}.*"
                      r"read   command_block::Status.*\n.*line 14 acknowledged\n", text)
     assert "com0" not in text and "pckbd0" not in text
-    assert re.search(r"^Commands: IDENTIFY DEVICE 2, READ DMA \d+\.$", text, re.M)
+    assert re.search(r"^Commands: IDENTIFY DEVICE 2, SET FEATURES \d, READ DMA \d+\.$", text, re.M)
 
 
 @pytest.mark.xdist_group("run")

@@ -72,9 +72,8 @@ TEST_F(RemovedNamesTest, MoreThanCanBeRememberedAreWritten)
 
 struct GivenAgain : testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Images, GivenAgain,
-                         testing::Values("ffs1_empty_4096_512.img", "ffs2_empty_4096_4096.img",
-                                         "cut-ext2.img", "empty_fat12.img", "empty_fat32.img",
-                                         "empty_exfat.img"),
+                         testing::Values("ffs2_empty_4096_4096.img", "cut-ext2.img",
+                                         "empty_fat12.img", "empty_exfat.img"),
                          [](auto& info) {
                              std::string name = info.param;
                              std::replace(name.begin(), name.end(), '-', '_');
@@ -124,7 +123,7 @@ TEST_P(GivenAgain, IsNeverThereTwice)
             ASSERT_TRUE(fs::create(name_of(i), NodeType::file, 0644));
         fs::set_root(nullptr);
         ASSERT_TRUE(fs::unmount(*volume));
-        for (unsigned seed = 1; seed <= 4; ++seed)
+        for (unsigned seed = 1; seed <= 2; ++seed)
             disk.each_cut(
                 100, seed, [](auto& cut) { expect_each_once(cut.image); }, from);
     }

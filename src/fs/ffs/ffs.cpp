@@ -252,7 +252,7 @@ Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
     while (!into.empty()) {
         uint64_t block = offset >> volume_.block_shift, within = offset & (block_bytes - 1);
         uint64_t blocks = (within + into.size() + block_bytes - 1) >> volume_.block_shift;
-        Extent extent = TRY(extent_from(block, blocks));
+        Extent extent = TRY(run_from(block, blocks));
         auto piece = into.first(static_cast<size_t>(
             std::min<uint64_t>(into.size(), (extent.blocks << volume_.block_shift) - within)));
         if (extent.first_fragment == 0) {
@@ -268,6 +268,19 @@ Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
         into = into.subspan(piece.size());
     }
     return {};
+}
+
+// As extent_from(), but not only as far as pointers are at hand.
+Result<Inode::Extent> Inode::run_from(uint64_t block, uint64_t limit)
+{
+    Extent run = TRY(extent_from(block, limit));
+    while (run.blocks < limit) {
+        Extent more = TRY(extent_from(block + run.blocks, limit - run.blocks));
+        uint64_t fragments = run.blocks << (volume_.block_shift - volume_.fragment_shift);
+        if (more.first_fragment != (run.first_fragment ? run.first_fragment + fragments : 0)) break;
+        run.blocks += more.blocks;
+    }
+    return run;
 }
 
 // From this block of the file on, at most `limit` blocks that are one hole or lie in a row.

@@ -51,6 +51,7 @@ protected:
     Result<Pointers> pointers_from(uint64_t block);
     Result<Pointers> indirect_pointers_from(uint64_t block);
     Result<Extent> extent_from(uint64_t block, uint64_t limit);
+    Result<Extent> run_from(uint64_t block, uint64_t limit);
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
     Result<Record> record_at(const std::byte* piece, size_t at) const;
     bool is_short_link() const;
