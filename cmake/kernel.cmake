@@ -66,7 +66,7 @@ target_link_options(vesper PRIVATE ${flags} -nostdlib -static
   -T ${CMAKE_SOURCE_DIR}/src/arch/kernel.ld -Wl,-n
   -Wl,--gc-sections -Wl,--build-id=none -Wl,--no-warn-rwx-segments)
 target_link_libraries(vesper PRIVATE gcc)
-# clang reads the library's headers once; g++'s build shows whether each file includes what it needs.
+# clang reads the library's headers once; g++'s build shows whether each file includes all it needs.
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   target_precompile_headers(vesper PRIVATE <algorithm> <array> <bit> <cstring> <span>
     <string_view> <utility>)
