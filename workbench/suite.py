@@ -134,9 +134,9 @@ def emulator(options) -> Result:
     report.unlink(missing_ok=True)
     chosen = ["-k", options.filter] if options.filter else []
     chosen += ["-m", "not slow"] if options.quick else []
-    # Two more than there are processors: most tests wait half of their time.
+    # One more than there are processors: some tests do nothing but wait.
     execute("emu", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-            "-n", (os.cpu_count() or 1) + 2, "--dist", "loadgroup", f"--junitxml={report}", *chosen,
+            "-n", (os.cpu_count() or 1) + 1, "--dist", "loadgroup", f"--junitxml={report}", *chosen,
             "tests/emu")
     if not report.exists():
         return 0, 1
