@@ -71,14 +71,15 @@ def test_into_the_monitor(monitor):
 def test_100_kib_arrive_whole_and_soon(monitor, tmp_path):
     image = payload.make(PAYLOADS / "big.asm", tmp_path).read_bytes()
     assert len(image) > 100 << 10
-    began = time.monotonic()
-    send(monitor, image, args="with arguments")
-    took = time.monotonic() - began
-    monitor.see("with arguments")
-    returns(monitor, total(image))
-    print(f"{len(image)} bytes took {took:.2f} s")
-    # 0.5 to 10 s, as the host wakes QEMU's threads for each byte: only what stands still is late.
-    assert took < 60
+    times = []  # 0.9 s where nobody else works; of some tries one is hardly disturbed
+    while len(times) < 5 and min(times, default=10) >= 10:
+        began = time.monotonic()
+        send(monitor, image, args="with arguments")
+        times.append(time.monotonic() - began)
+        monitor.see("with arguments")
+        returns(monitor, total(image))
+    print(f"{len(image)} bytes took {times} s")
+    assert min(times) < 10
 
 
 @pytest.mark.parametrize("victim", ["spin", "wait k", "wait s"])

@@ -27,6 +27,16 @@ struct OnCache : testing::Test {
         std::byte one{1};
         ASSERT_TRUE(cache->write(place, std::span(&one, 1)));
     }
+    // Whether what has these names comes after "name" is gone from directory 2.
+    bool waits(std::initializer_list<uint32_t> keys)
+    {
+        put(40'000);
+        EXPECT_TRUE(removed.add(RemovedNames::key_of(2, "name"), 40'000));
+        for (uint32_t key : keys) EXPECT_TRUE(removed.order_before(key, 8'000));
+        put(8'000);
+        EXPECT_TRUE(cache->sync());
+        return comes_before(40'000, 8'000);
+    }
     FakeMachine machine;
     PowerCutDisk disk;
     BlockCache* cache = BlockCache::make_for(disk).value();
@@ -36,23 +46,12 @@ using RemovedNamesTest = OnCache;
 
 TEST_F(RemovedNamesTest, TheSameNameComesAfterwards)
 {
-    put(40'000);
-    ASSERT_TRUE(removed.add(RemovedNames::key_of(2, "name"), 40'000));
-    ASSERT_TRUE(removed.order_before(RemovedNames::key_of(2, "name"), 8'000));
-    put(8'000);
-    ASSERT_TRUE(cache->sync());
-    EXPECT_TRUE(comes_before(40'000, 8'000));
+    EXPECT_TRUE(waits({RemovedNames::key_of(2, "name")}));
 }
 
 TEST_F(RemovedNamesTest, OthersDoNotWait)
 {
-    put(40'000);
-    ASSERT_TRUE(removed.add(RemovedNames::key_of(2, "name"), 40'000));
-    ASSERT_TRUE(removed.order_before(RemovedNames::key_of(2, "another"), 8'000));
-    ASSERT_TRUE(removed.order_before(RemovedNames::key_of(3, "name"), 8'000));
-    put(8'000);
-    ASSERT_TRUE(cache->sync());
-    EXPECT_FALSE(comes_before(40'000, 8'000));
+    EXPECT_FALSE(waits({RemovedNames::key_of(2, "another"), RemovedNames::key_of(3, "name")}));
 }
 
 TEST_F(RemovedNamesTest, MoreThanCanBeRememberedAreWritten)
@@ -72,17 +71,16 @@ TEST_F(RemovedNamesTest, MoreThanCanBeRememberedAreWritten)
 
 struct GivenAgain : testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Images, GivenAgain,
-                         testing::Values("ffs2_empty_4096_4096.img", "cut-ext2.img",
-                                         "empty_fat12.img", "empty_exfat.img"),
+                         testing::Values("ffs2_empty_4096_4096.img", "cut-ext2.img"),
                          [](auto& info) {
                              std::string name = info.param;
                              std::replace(name.begin(), name.end(), '-', '_');
                              return name.substr(0, name.find('.'));
                          });
 
-std::string name_of(unsigned number)
+std::string name_of(unsigned number)  // all equally long: each fits where another was
 {
-    return "/d/" + std::string(57, char('a' + number % 26)) + std::to_string(number);
+    return "/d/" + std::string(57, char('a' + number % 26)) + std::to_string(100 + number);
 }
 
 void expect_each_once(const std::vector<char>& image)
@@ -123,7 +121,7 @@ TEST_P(GivenAgain, IsNeverThereTwice)
             ASSERT_TRUE(fs::create(name_of(i), NodeType::file, 0644));
         fs::set_root(nullptr);
         ASSERT_TRUE(fs::unmount(*volume));
-        for (unsigned seed = 1; seed <= 2; ++seed)
+        for (unsigned seed = 1; seed <= 3; ++seed)
             disk.each_cut(
                 100, seed, [](auto& cut) { expect_each_once(cut.image); }, from);
     }
