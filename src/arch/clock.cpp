@@ -21,16 +21,26 @@ struct Control : Register<Control, 3, uint8_t> {
 
 constexpr uint32_t hertz = 1193182;
 constexpr uint32_t reload_10_ms = 11932, reload_1_ms = 1193;
-constexpr uint64_t measures[] = {10'000, 100'000,
-                                 2'000'000};  // us: each makes the next estimate better
+constexpr uint64_t span_us = 5'000;  // what the TSC is measured by at least
+constexpr uint64_t long_measures_us[] = {100'000, 2'000'000};
+constexpr uint64_t tolerance_us = 100;
 
+struct Moment {
+    uint64_t tsc, us;
+};
+struct Estimate {
+    Moment from;
+    uint32_t us_per_tick_32;  // microseconds per TSC tick, times 2^32
+};
 struct State {
     uint64_t pit_ticks = 0;  // since boot
     uint32_t reload = reload_10_ms, last_count = 0;
-    uint64_t first_tsc = 0, first_us = 0;  // where the measurement began
-    uint64_t base_tsc = 0, base_us = 0;    // where the present estimate begins
-    uint32_t us_per_tick_32 = 0;  // microseconds per TSC tick, times 2^32; 0: not yet known
-    unsigned next_measure = 0;
+    Moment span = {}, measure = {};  // where they began
+    uint32_t span_found = 0;         // what the last span found
+    unsigned measured = 0;           // long measures
+    // The one before stays, for whom an interrupt finds reading it.
+    Estimate estimates[2] = {};
+    const Estimate* volatile estimate = nullptr;  // the present one; null: not yet known
 };
 constinit State state;
 constinit volatile unsigned ticks = 0;
@@ -55,36 +65,83 @@ uint64_t pit_us()
     return state.pit_ticks * 1'000'000 / hertz;
 }
 
-uint64_t tsc_us(uint64_t tsc)
+[[gnu::always_inline]] inline uint64_t to_us(uint64_t ticks, uint32_t us_per_tick_32)
 {
-    uint64_t ticks = tsc - state.base_tsc;
-    uint64_t low = (ticks & 0xffffffff) * state.us_per_tick_32 >> 32;
-    return state.base_us + low + (ticks >> 32) * state.us_per_tick_32;
+    uint64_t low = (ticks & 0xffffffff) * us_per_tick_32 >> 32;
+    return low + (ticks >> 32) * us_per_tick_32;
 }
 
-void measure(uint64_t tsc, uint64_t us)
+[[gnu::always_inline]] inline uint64_t tsc_us(const Estimate& estimate, uint64_t tsc)
 {
-    if (state.next_measure == std::size(measures)) return;
-    uint64_t passed = us - state.first_us, ticks = tsc - state.first_tsc;
-    if (passed < measures[state.next_measure]) return;
-    // A TSC slower than 2 MHz, or faster than 40 GHz, is not one.
-    if (ticks < passed * 2 || ticks > passed * 40'000) {
-        state.us_per_tick_32 = 0;
+    return estimate.from.us + to_us(tsc - estimate.from.tsc, estimate.us_per_tick_32);
+}
+
+void begin_measures(Moment now)
+{
+    state.span = state.measure = now;
+    state.measured = 0;
+}
+
+void set_estimate(uint32_t us_per_tick_32, Moment now)
+{
+    const Estimate* known = state.estimate;
+    if (known) now.us = tsc_us(*known, now.tsc);  // the clock neither jumps nor goes back
+    Estimate& next = state.estimates[known == &state.estimates[0]];
+    next = {now, us_per_tick_32};
+    state.estimate = &next;
+}
+
+// Whatever goes wrong (ticks of the 8254 that nobody saw, a hypervisor's pause) makes the TSC seem
+// to have more ticks in a microsecond than it has. So from the ticks of the clock the span with the
+// fewest is taken; the long measures, which are finer, count if nothing was lost in them.
+void measure(Moment before, Moment after)
+{
+    uint64_t passed = after.us - state.span.us, ticks = after.tsc - state.span.tsc;
+    if (passed < span_us) return;
+    state.span = before;
+    if (ticks < passed * 2) {  // slower than 2 MHz: not a TSC
+        state.estimate = nullptr;
         cpu::features.tsc = false;
         return;
     }
-    uint64_t now = state.us_per_tick_32 ? tsc_us(tsc) : us;
-    state.base_us = now > us ? now : us;
-    state.base_tsc = tsc;
-    state.us_per_tick_32 = static_cast<uint32_t>((passed << 32) / ticks);
-    ++state.next_measure;
+    const Estimate* known = state.estimate;
+    uint32_t known_rate = known ? known->us_per_tick_32 : 0;
+    auto found = static_cast<uint32_t>((passed << 32) / ticks);
+    uint32_t sure = known && state.span_found < found ? state.span_found : found;  // twice
+    state.span_found = found;
+    if (sure > known_rate + known_rate / 256) {
+        set_estimate(sure, after);
+        state.measure = before;
+        state.measured = 0;
+        return;
+    }
+    passed = after.us - state.measure.us, ticks = after.tsc - state.measure.tsc;
+    if (passed < long_measures_us[state.measured]) return;
+    state.measure = before;
+    if (to_us(ticks, known_rate) > passed + tolerance_us) return;
+    set_estimate(static_cast<uint32_t>((passed << 32) / ticks), after);
+    ++state.measured;
+}
+
+// Reads the 8254, and measures the TSC by it until that is known well.
+uint64_t read_and_measure()
+{
+    if (!cpu::features.tsc || state.measured == std::size(long_measures_us)) return pit_us();
+    uint64_t before = cpu::read_tsc(), us = pit_us(), after = cpu::read_tsc();
+    measure({before, us}, {after, us});
+    return us;
+}
+
+[[gnu::noinline]] uint64_t pit_now()
+{
+    InterruptsOff interrupts;
+    return read_and_measure();
 }
 
 void on_tick(void*)
 {
     ticks = ticks + 1;
-    uint64_t us = pit_us();
-    if (cpu::features.tsc) measure(cpu::read_tsc(), us);
+    (void)read_and_measure();
 }
 
 void start_counter()
@@ -102,17 +159,17 @@ namespace clock {
 void init()
 {
     start_counter();
-    if (cpu::features.tsc) state.first_tsc = cpu::read_tsc();
-    state.first_us = pit_us();
+    uint64_t tsc = cpu::features.tsc ? cpu::read_tsc() : 0;
+    begin_measures({tsc, pit_us()});
     (void)connect_interrupt(0, on_tick, nullptr, "pit");  // line 0 exists, and the table is empty
 }
 
 void restart()
 {
     uint64_t us = pit_us();
+    uint64_t tsc = cpu::features.tsc ? cpu::read_tsc() : 0;
     start_counter();
-    state.first_us = us;  // what somebody else did to the timer is not measured
-    if (cpu::features.tsc) state.first_tsc = cpu::read_tsc();
+    begin_measures({tsc, us});  // what somebody else did to the timer is not measured
 }
 
 void tick_every_ms(bool on)
@@ -131,18 +188,15 @@ namespace hal {
 
 uint64_t now_us()
 {
-    if (state.us_per_tick_32) return tsc_us(cpu::read_tsc());
-    InterruptsOff interrupts;
-    if (state.us_per_tick_32) return tsc_us(cpu::read_tsc());  // it came just now
-    uint64_t us = pit_us();
-    if (cpu::features.tsc) measure(cpu::read_tsc(), us);
-    return us;
+    if (const Estimate* estimate = state.estimate) return tsc_us(*estimate, cpu::read_tsc());
+    return pit_now();
 }
 
 ClockSource clock_source()
 {
-    if (!state.us_per_tick_32) return {"pit", hertz};
-    return {"tsc", (1'000'000ull << 32) / state.us_per_tick_32};
+    const Estimate* estimate = state.estimate;
+    if (!estimate) return {"pit", hertz};
+    return {"tsc", (1'000'000ull << 32) / estimate->us_per_tick_32};
 }
 
 bool had_turn(Turn& turn)

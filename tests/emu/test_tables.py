@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every table of the API at work: its sample on a PC with real keys, mice, disks and devices."""
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -367,6 +370,34 @@ def test_the_clock_is_set_and_goes_on(boot):
     machine.see("2032-02-29 00:00:00, 1961625600")
     clock = machine.qmp("qom-get", path="/machine", property="rtc-time")
     assert (clock["tm_year"], clock["tm_mon"], clock["tm_mday"]) == (132, 1, 29)
+    machine.type("q")
+    returns(machine)
+
+
+def test_a_pause_while_the_clock_is_measured_does_not_make_it_wrong(boot):
+    """A busy host: ticks of the 8254 are lost then, those of the TSC are not."""
+    machine = boot(PAYLOADS / "laps.c")
+
+    def lap() -> tuple[float, int, float]:
+        typed = time.monotonic()
+        machine.type(".")
+        return typed, int(machine.see(r"(\d+) us")[1]), time.monotonic()
+
+    machine.see(" us")
+    time.sleep(0.5)
+    os.kill(machine.process.pid, signal.SIGSTOP)
+    time.sleep(1)
+    os.kill(machine.process.pid, signal.SIGCONT)
+    laps = [lap()]
+    while time.monotonic() < laps[0][0] + 60:  # it is measured for 8 s, on a busy host for longer
+        time.sleep(0.25)
+        laps.append(lap())
+        (before, from_us, after), (typed, to_us, seen) = laps[-2:]
+        assert 0 < to_us - from_us < 1e6 * (seen - before) * 1.01, laps[-9:]
+        if seen > laps[0][0] + 2.5 and to_us - from_us > 1e6 * (typed - after) * 0.99:
+            break
+    else:
+        pytest.fail(f"too slow: {laps[-9:]}")
     machine.type("q")
     returns(machine)
 
