@@ -26,18 +26,19 @@ def line(word: str) -> int:
 
 def debug(tmp_path: Path, *commands: str, words: tuple[str, ...] = (), source: Path = PAYLOAD,
           code: int | None = 0) -> str:
-    """What is said when gdb executes these commands from a file.
+    """What is said when gdb executes these commands from a file, and then what gdb said of it.
 
-    What the machine says may come in the midst of gdb's lines.
+    (What the machine says may come in the midst of gdb's lines.)
     """
-    script = tmp_path / "script.gdb"
-    script.write_text("".join(f"{command}\n" for command in commands))
+    script, log = tmp_path / "script.gdb", tmp_path / "gdb.log"
+    logged = (f"set logging file {log}", "set logging enabled on")
+    script.write_text("".join(f"{command}\n" for command in (*logged, *commands)))
     result = subprocess.run(
         [ROOT / "vesper", "debug", source, *words, "--", "-nx", "-batch", "-x", script],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
     print(result.stdout, result.stderr)
     assert code is None or result.returncode == code
-    return result.stdout + result.stderr
+    return result.stdout + result.stderr + (log.read_text() if log.exists() else "")
 
 
 def seen(text: str, *patterns: str) -> None:
