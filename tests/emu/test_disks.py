@@ -147,8 +147,9 @@ def throttle(machine, drive: str, bytes_a_second: int) -> None:
 
 
 def test_disks_that_do_not_answer_for_a_while(boot, tmp_path):
-    """Others are for the host tests: a SCSI disk has a minute, and QEMU's AHCI waits for the disk
-    when it is reset."""
+    """Others are for the host tests: a SCSI disk has a minute, and at AHCI the driver's write that
+    resets the link (PxSCTL) does not return while a command of NCQ is under way: QEMU 7.2 waits for
+    its end there, by bdrv_aio_cancel(), with the lock that all of QEMU needs, QMP's as well."""
     devices = {"ld0": "nvme,serial=1,addr=8", "ld1": "virtio-blk-pci,addr=9"}
     options = []
     for name, device in devices.items():

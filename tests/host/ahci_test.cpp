@@ -356,6 +356,7 @@ TEST_F(Ahci, TimesOut)
     drive.never_ends = true;
     EXPECT_EQ(read(device, 5, 1).error(), Error::timed_out);
     EXPECT_LE(took_us(), 21'000'000u);
+    EXPECT_TRUE(machine.logged("ahci0: port 0: the link is reset")) << "and may take its time";
     EXPECT_TRUE(
         machine.logged("wd0: read of block 5: no answer (task file 0050, SError 00000000)"));
     EXPECT_FALSE(hba.ports[0].runs()) << "stopped, before the buffer is used for something else";
@@ -391,12 +392,23 @@ TEST_F(Ahci, CancelsWhatIsUnderWay)
     EXPECT_TRUE(read(device, 5, 1));
 }
 
+TEST_F(Ahci, GivesUpADriveWhoseLinkStaysDown)
+{
+    auto& device = attach();
+    submit(device, 5, 8);
+    drive.never_ends = drive.never_links = true;
+    EXPECT_EQ(wait_for_all(device), 0u);
+    for (auto& request : requests) EXPECT_EQ(request.result.error(), Error::gone);
+    EXPECT_LE(took_us(), 12'000'000u) << "no answer, and a second for the link";
+}
+
 TEST_F(Ahci, SwitchesBusMasteringOffWhenAnEngineDoesNotStop)
 {
     auto& device = attach();
     drive.never_ends = hba.engine_sticks = true;
     EXPECT_EQ(read(device, 5, 1).error(), Error::timed_out);
     EXPECT_TRUE(machine.logged("ahci0: port 0 does not stop: no more bus mastering"));
+    EXPECT_LE(took_us(), 23'000'000u) << "half a second for each of its stops";
     EXPECT_EQ(machine.pci(0, 31, 2)[4] & 4, 0);
 }
 

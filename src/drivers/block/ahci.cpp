@@ -277,6 +277,7 @@ private:
     Result<void> reset_link()
     {
         using port::Sctl;
+        log("{}: port {}: the link is reset", hba_.device.name(), number_);
         auto awake = Sctl::Power::of(Sctl::Power::neither);
         regs_.write(awake | Sctl::Detection::of(Sctl::Detection::initialize));
         sleep(1_ms);
