@@ -68,14 +68,13 @@ Result<fs::Node*> WritableInode::find(std::string_view name)
 // Null: it is small, or there is no memory for one, or it is damaged.
 Index* WritableInode::index()
 {
-    if (index_ || size < index_from || size / directory_piece > Index::most_pieces) return index_;
+    if (index_ || size < index_from || size / directory_piece >= Index::none) return index_;
     auto pieces = static_cast<uint32_t>(size / directory_piece);
     size_t names = static_cast<size_t>(size) / 20;
-    size_t bytes = Index::bytes_for(names, pieces);
-    if (!volume().make_room_for_index(bytes)) return nullptr;
-    index_ = Index::make(names, pieces);
-    if (!index_) return nullptr;
-    volume().count_index(*this, bytes);
+    while (!(index_ = Index::make(names, pieces))) {
+        if (!volume().drop_some_index()) return nullptr;
+    }
+    volume().note_index(*this);
     for (uint32_t n = 0; n < pieces; ++n) {
         std::byte piece[directory_piece];
         bool sound = bool(read_bytes(uint64_t{n} * directory_piece, piece));
