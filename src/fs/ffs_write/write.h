@@ -158,6 +158,7 @@ private:
     Result<void> more_links();  // before there is another name
     void fewer_links();
     Index* index();
+    bool fill_index(uint32_t pieces);
 
     // What the inode on the medium says, or will once it is there: not less than there are names.
     uint32_t stored_links_;
