@@ -80,7 +80,7 @@ struct ManyFiles : testing::TestWithParam<Volume> {
 
 TEST_P(ManyFiles, AreMadeFoundAndRemovedInLittleMemory)
 {
-    constexpr unsigned count = 3000;
+    constexpr unsigned count = 2000;
     ASSERT_TRUE(fs::create("/many", NodeType::directory, 0755));
     ASSERT_NO_FATAL_FAILURE(make(0));
     auto kept = fs::open(name(0), fs::open_read);
@@ -110,8 +110,8 @@ TEST_P(ManyFiles, AreMadeFoundAndRemovedInLittleMemory)
 INSTANTIATE_TEST_SUITE_P(
     On, ManyFiles,
     testing::Values(
-        Volume{"ext2", "mke2fs -q -F -t ext2 -N 4000 $0", "e2fsck -fn"},
-        Volume{"ext4", "mke2fs -q -F -t ext4 -N 4000 $0", "e2fsck -fn"},
+        Volume{"ext2", "mke2fs -q -F -t ext2 -N 3000 $0", "e2fsck -fn"},
+        Volume{"ext4", "mke2fs -q -F -t ext4 -N 3000 $0", "e2fsck -fn"},
         Volume{"ffs2",
                "mkdir $0.d && makefs -t ffs -s 24m -o version=2,density=4096 $0 $0.d; rmdir $0.d",
                "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py"},

@@ -321,6 +321,7 @@ private:
     Result<void> build_index();
     void index(const EntrySet& set, bool add);
     void drop_index();
+    uint32_t most_names();
     Result<uint32_t> find_room(uint32_t count);
     Result<uint32_t> scan_for_room(uint32_t count);
     Result<uint32_t> room_at_end(uint32_t count);

@@ -77,11 +77,21 @@ void ClusterNode::index(const EntrySet& set, bool add)
 
 void ClusterNode::drop_index() { delete std::exchange(index_, nullptr); }
 
-// There is none without memory, or if something in the directory cannot be read. It is as large as
-// it was last, or as it turns out to have to be.
+// There is room for at most so many.
+uint32_t ClusterNode::most_names()
+{
+    uint64_t bytes = fixed_bytes;
+    auto length = fixed ? Result<uint32_t>(0u) : chain_length();
+    if (length) bytes += uint64_t{length.value()} * volume_.shape.cluster_bytes;
+    bytes = std::min<uint64_t>(bytes, volume_.shape.max_directory_bytes);
+    return static_cast<uint32_t>(bytes) / slot_bytes / (volume_.shape.extended ? 3 : 1);
+}
+
+// There is none without memory, or if something in the directory cannot be read. It has room for
+// the names that there were last, or else for all that there can be.
 Result<void> ClusterNode::build_index()
 {
-    for (size_t room = std::max<size_t>(names_, 32);; room *= 2) {
+    for (uint32_t room = std::max(names_, 32u);; room = std::max(room * 2, most_names())) {
         names_ = 0;
         index_ = new (std::nothrow) NameIndex;
         no_index_ = !index_ || !index_->make(room);
