@@ -7,7 +7,8 @@ read_config(${CMAKE_SOURCE_DIR}/conf/${VESPER_CONFIG})
 file(GLOB sources CONFIGURE_DEPENDS
   src/*.cpp src/boot/*.cpp src/boot/*.S src/arch/*.cpp src/arch/*.S src/hal/*.cpp src/lib/*.cpp
   src/bus/device.cpp src/bus/registry.cpp src/bus/msi.cpp src/bus/virtio.cpp src/block/*.cpp
-  src/fs/vfs.cpp src/fs/volumes.cpp src/fs/open_file.cpp src/fs/removed_names.cpp
+  src/fs/vfs.cpp src/fs/volumes.cpp src/fs/open_file.cpp src/fs/removed_names.cpp src/fs/nodes.cpp
+  src/fs/name_index.cpp
   src/fs/clusters/*.cpp
   src/console/*.cpp
   src/debug/breakpoint.cpp src/debug/gdb_stub.cpp src/debug/report.cpp src/debug/stop.cpp

@@ -164,7 +164,7 @@ private:
 Result<void> ExfatVolume::start(const BootSector& boot)
 {
     ClusterNode* root = TRY(make<ClusterNode>(*this));
-    TRY(ClusterVolume::start(*root));
+    ClusterVolume::start(*root);
     root->first = root_cluster_;
     was_dirty_ = boot.VolumeFlags & volume_dirty;
     for (unsigned c = 0; c < sizeof ascii_; ++c)

@@ -319,7 +319,7 @@ private:
 Result<void> FatVolume::start()
 {
     ClusterNode* root = TRY(make<ClusterNode>(*this));
-    TRY(ClusterVolume::start(*root));
+    ClusterVolume::start(*root);
     root->first = geometry_.root_cluster;
     root->fixed = geometry_.root;
     root->fixed_bytes = geometry_.root_bytes;

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 #include "block/cache.h"
+#include "fs/nodes.h"
 #include "hal/log.h"
 #include "hal/result.h"
 #include "lib/format.h"
@@ -26,8 +27,8 @@ struct DirectoryEntry {
 };
 
 // A file, directory or symbolic link. There is one Node per object: two look-ups of one file give
-// the same. A Node lives until it has been removed, or its volume unmounted; who has it opened()
-// keeps it, and what is in it, until closed().
+// the same. A Node lives until the next operation by path (volumes.h): then it may be given up, or
+// have been removed. Who has it opened() keeps it, and what is in it, until closed().
 class Node {
 public:
     NodeType type = NodeType::other;
@@ -98,6 +99,20 @@ private:
     uint32_t handles_ = 0;
 };
 
+// One that can be made again from what is on the medium.
+class CachedNode : public Node {
+public:
+    virtual ~CachedNode() = default;
+    // It cannot yet: something is still to be written, or points to it.
+    virtual bool is_needed() const { return false; }
+    virtual void given_up() {}  // it will be deleted now
+    CachedNode* newer() const { return newer_; }  // the one that was used after it
+
+private:
+    friend class Nodes;
+    CachedNode *next_ = nullptr, *newer_ = nullptr, *older_ = nullptr;
+};
+
 class FileSystem {
 public:
     FileSystem() = default;
@@ -117,6 +132,7 @@ public:
     uint64_t bytes = 0;     // room for data, free or not
     // Why nothing can be written, as the end of a sentence; null where it can.
     const char* read_only = "this kernel only reads that file system";
+    Nodes nodes;  // those that can be given up; the root is not one of them, or needed
 };
 
 // One constant per file-system driver, named in the configuration file.

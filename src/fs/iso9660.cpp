@@ -188,7 +188,6 @@ public:
     enum class Names : uint8_t { plain, joliet, rock_ridge };
 
     explicit Iso(BlockCache& cache) : cache_(cache) {}
-    ~Iso() override;
     fs::Node& root() override;
     Result<void> sync() override { return {}; }
     Result<uint64_t> free_bytes() override { return uint64_t{0}; }
@@ -232,10 +231,9 @@ private:
     size_t skipped_ = 0;  // "SP": bytes of each record before SUSP's
     Object scratch_;
     IsoNode* root_ = nullptr;
-    IsoNode* nodes_[256] = {};  // by id, chained
 };
 
-class IsoNode final : public fs::Node {
+class IsoNode final : public fs::CachedNode {
 public:
     explicit IsoNode(Iso& iso, const Object& object)
         : first_(object.first), place_(object.place), readable_(object.readable), iso_(iso)
@@ -247,7 +245,7 @@ public:
         size = object.size;
         modified_s = object.modified_s;
     }
-    ~IsoNode() { delete[] extents_; }
+    ~IsoNode() override { delete[] extents_; }
     IsoNode(const IsoNode&) = delete;
     Result<void> take_extents(const Extent& directory, const Object& object);
 
@@ -255,8 +253,6 @@ public:
     Result<fs::Node*> find(std::string_view name) override;
     Result<bool> next_entry(uint64_t& position, DirectoryEntry& entry) override;
     Result<void> read_link(Text<fs::max_path>& target) override;
-
-    IsoNode* next = nullptr;  // of those with the same hash
 
 private:
     Result<fs::Node*> search(std::string_view name, uint64_t& position, uint64_t end);
@@ -268,13 +264,6 @@ private:
     bool readable_;
     Iso& iso_;
 };
-
-Iso::~Iso()
-{
-    for (IsoNode* node : nodes_) {
-        while (node) delete std::exchange(node, node->next);
-    }
-}
 
 fs::Node& Iso::root() { return *root_; }
 
@@ -565,6 +554,7 @@ Result<void> Iso::start(const VolumeDescriptor& primary, const VolumeDescriptor*
     object.first = extent;
     object.size = extent.bytes;
     root_ = TRY(node(extent, object));
+    root_->opened();
 
     read_label(primary, *used);
     type = "iso9660";
@@ -574,17 +564,13 @@ Result<void> Iso::start(const VolumeDescriptor& primary, const VolumeDescriptor*
 
 Result<IsoNode*> Iso::node(const Extent& directory, const Object& object)
 {
-    IsoNode*& bucket = nodes_[object.id() / 32 % std::size(nodes_)];
-    for (IsoNode* node = bucket; node; node = node->next) {
-        if (node->id == object.id()) return node;
-    }
+    if (fs::CachedNode* node = nodes.find(object.id())) return static_cast<IsoNode*>(node);
     IsoNode* node = TRY(make<IsoNode>(*this, object));
     if (auto taken = node->take_extents(directory, object); !taken) {
         delete node;
         return taken.error();
     }
-    node->next = bucket;
-    bucket = node;
+    nodes.add(*node);
     return node;
 }
 

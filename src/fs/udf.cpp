@@ -151,7 +151,6 @@ struct Partition {
 class Udf final : public fs::FileSystem {
 public:
     Udf(BlockCache& cache, uint32_t block_bytes) : block_bytes(block_bytes), cache_(cache) {}
-    ~Udf() override;
     fs::Node& root() override;
     Result<void> sync() override { return {}; }
     Result<uint64_t> free_bytes() override { return uint64_t{0}; }
@@ -200,10 +199,9 @@ private:
     Buffer scratch_, identifier_;  // a block each
     unsigned nesting_ = 0;
     UdfNode* root_ = nullptr;
-    UdfNode* nodes_[256] = {};  // by id, chained
 };
 
-class UdfNode final : public fs::Node {
+class UdfNode final : public fs::CachedNode {
 public:
     UdfNode(Udf& udf, Address address) : udf_(udf), address_(address)
     {
@@ -219,8 +217,6 @@ public:
     Result<Place> map(uint64_t offset);
     Result<void> read_whole(uint64_t offset, std::span<std::byte> into);
     uint8_t file_type() const { return file_type_; }
-
-    UdfNode* next = nullptr;  // of those with the same hash
 
 private:
     enum Form : uint8_t { short_form = 0, long_form = 1, embedded = 3 };  // 4/14.6.8
@@ -252,13 +248,6 @@ private:
     Cursor cursor_;
     uint64_t last_found_ = 0;  // directories: behind it
 };
-
-Udf::~Udf()
-{
-    for (UdfNode* node : nodes_) {
-        while (node) delete std::exchange(node, node->next);
-    }
-}
 
 fs::Node& Udf::root() { return *root_; }
 
@@ -330,18 +319,14 @@ Result<Bytes> Udf::descriptor(Address address)
 
 Result<UdfNode*> Udf::node(Address address)
 {
-    UdfNode*& bucket = nodes_[address.block % std::size(nodes_)];
     uint64_t id = uint64_t{address.partition} << 32 | address.block;
-    for (UdfNode* node = bucket; node; node = node->next) {
-        if (node->id == id) return node;
-    }
+    if (fs::CachedNode* node = nodes.find(id)) return static_cast<UdfNode*>(node);
     UdfNode* node = TRY(make<UdfNode>(*this, address));
     if (auto loaded = node->load(); !loaded) {
         delete node;
         return loaded.error();
     }
-    node->next = bucket;
-    bucket = node;
+    nodes.add(*node);
     return node;
 }
 
@@ -816,6 +801,7 @@ Result<bool> Udf::take_vat(Partition& partition, UdfNode& file)
         partition.entries_at = 0;
     }
     partition.file = &file;
+    file.opened();
     partition.kind = Partition::Kind::virtual_blocks;
     return true;
 }
@@ -830,6 +816,7 @@ Result<void> Udf::start_metadata(Bytes map, Partition& partition)
             (file.value()->file_type() != main_type && file.value()->file_type() != mirror_type))
             continue;
         partition.file = file.value();
+        partition.file->opened();
         partition.kind = Partition::Kind::metadata;
         return {};
     }
@@ -866,6 +853,7 @@ Result<void> Udf::find_root(Bytes logical_volume)
     if (le16(&set[0]) != Tag::file_set) return corrupt("there is no file set");
     Address root = {le32(&set[root_at + 4]), le16(&set[root_at + 8])};
     root_ = TRY(node(root));
+    root_->opened();
     if (root_->type != NodeType::directory) return corrupt("the root is no directory");
     return {};
 }

@@ -69,9 +69,10 @@ Result<FileSystem*> recognise(BlockCache& cache)
     return Error::not_found;
 }
 
-// Takes the volume's name off a path.
+// Takes the volume's name off a path, where an operation begins.
 Result<Volume*> volume_of(std::string_view& path)
 {
+    give_up_nodes();
     size_t end = path.find_first_of(":/");
     if (end == path.npos || path[end] == '/')
         return root_volume ? Result<Volume*>(root_volume) : Error::not_found;
@@ -94,6 +95,26 @@ Result<Parent> free_name(std::string_view path)
     if (TRY(parent.directory->find(parent.name))) return Error::exists;
     return parent;
 }
+
+// Keeps a node while another path is followed.
+class Kept {
+public:
+    Kept(Volume& volume, Node& node) : volume_(volume), node_(node)
+    {
+        ++volume_.handles;
+        node_.opened();
+    }
+    ~Kept()
+    {
+        --volume_.handles;
+        node_.closed();
+    }
+    Kept(const Kept&) = delete;
+
+private:
+    Volume& volume_;
+    Node& node_;
+};
 
 // What has a name now.
 Result<Node*> named(const Parent& parent)
@@ -173,6 +194,15 @@ Result<void> sync()
     return result;
 }
 
+// What cannot be given up as it is is written, if there is too much of that.
+void give_up_nodes()
+{
+    for (Volume* volume = volumes; volume; volume = volume->next) {
+        FileSystem& file_system = *volume->file_system;
+        if (!file_system.nodes.give_up() && file_system.sync()) (void)file_system.nodes.give_up();
+    }
+}
+
 Result<Place> look_up(std::string_view path, bool follow)
 {
     Volume* volume = TRY(volume_of(path));
@@ -219,6 +249,7 @@ Result<void> add_name(std::string_view path, std::string_view new_path)
     Parent from = TRY(parent_of(path));
     Node* node = TRY(named(from));
     if (node->type == NodeType::directory) return Error::is_directory;
+    Kept kept(*from.volume, *node);
     Parent to = TRY(free_name(new_path));
     if (to.slash) return Error::not_directory;
     if (to.volume != from.volume) return Error::unsupported;
@@ -244,6 +275,7 @@ Result<void> rename(std::string_view path, std::string_view new_path)
     Parent from = TRY(parent_of(path));
     TRY(check_writable(*from.volume));
     Node* node = TRY(named(from));
+    Kept kept(*from.volume, *node), directory(*from.volume, *from.directory);
     bool is_directory = node->type == NodeType::directory;
     Parent to = TRY(parent_of(new_path, is_directory ? node : nullptr));
     if (to.volume != from.volume) return Error::unsupported;

@@ -43,7 +43,11 @@ Result<void> sync();
 // ---- by path. Errors of all: not_found (also: there is no root), not_directory, too_large,
 // no_memory, read_only, and those of the volume's file system and disk.
 
-// Where a path leads. The Node is good until something is removed or unmounted.
+// Nodes that are not open are good until the next operation by path, which calls this first: those
+// that take too much memory are given up. Who finds many in a row calls it, too.
+void give_up_nodes();
+
+// Where a path leads.
 struct Place {
     Volume* volume = nullptr;
     Node* node = nullptr;

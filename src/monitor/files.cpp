@@ -35,6 +35,7 @@ Result<void> list(Call& call, fs::Node& folder, std::string_view path)
 {
     fs::DirectoryEntry entry;
     for (uint64_t position = 0;;) {
+        fs::give_up_nodes();
         auto more = folder.next_entry(position, entry);
         if (!more) return call.fail(more.error(), "{}: {}", path, error_text(more.error()));
         if (!more.value()) return {};
@@ -55,7 +56,12 @@ Result<void> ls(Call& call)
     TRY(call.end());
     if (path.empty()) path = "/";
     fs::Node* node = TRY(look_up(call, path));
-    if (node->type == fs::NodeType::directory) return list(call, *node, path);
+    if (node->type == fs::NodeType::directory) {
+        node->opened();
+        auto listed = list(call, *node, path);
+        node->closed();
+        return listed;
+    }
     print_entry(*node, path);
     return {};
 }

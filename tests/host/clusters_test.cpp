@@ -493,6 +493,7 @@ struct ClusterCuts : Written<PowerCutDisk> {
     }
     void cut_everywhere(bool renames, size_t usual)
     {
+        if (!renames) volume->file_system->nodes.set_limit(8);
         run(renames);
         disk.each_cut(cuts(usual), 1, [&](const PowerCutDisk::Cut& cut) {
             ASSERT_EQ(complaints(cut, renames), "");

@@ -239,6 +239,7 @@ TEST_P(Ext2PowerCut, LosesNothing)
         publish_as(disk, "wd0");
         fs::Volume* volume = fs::mount(disk).value();
         if (test.lines) volume->cache->set_limit(test.lines);
+        if (test.lines) volume->file_system->nodes.set_limit(8);
         fs::set_root(volume);
         workload.run(8, 25, test.small_files);
         fs::set_root(nullptr);

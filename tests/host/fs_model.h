@@ -12,6 +12,7 @@
 #pragma once
 #include <gtest/gtest.h>
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -88,6 +89,7 @@ public:
     {
         for (unsigned i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
             SCOPED_TRACE("step " + std::to_string(i));
+            if (i % 50 == 0) keep_nodes(std::array{0, 1000, 5}[i / 50 % 3]);
             step();
             if (options_.pause_every && i % options_.pause_every == options_.pause_every - 1)
                 options_.pause();
@@ -114,6 +116,12 @@ public:
     }
 
 private:
+    // 0: what can be given up is, before each operation.
+    void keep_nodes(int most)
+    {
+        if (auto top = fs::look_up(options_.prefix + "/"))
+            top.value().volume->file_system->nodes.set_limit(size_t(most));
+    }
     unsigned pick(size_t count) { return unsigned(random_() % count); }
     std::string some_path()
     {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include "fs/fs.h"
+#include "fs/name_index.h"
 #include "fs/removed_names.h"
 
 namespace fs {
@@ -82,7 +83,6 @@ private:
 };
 
 class ClusterNode;
-class NameIndex;
 class Slots;
 
 // What an entry set says.
@@ -142,8 +142,7 @@ public:
 
     // ---- nodes
     Result<ClusterNode*> node_of(ClusterNode& directory, const EntrySet& set);
-    void add(ClusterNode& node);
-    void remove(ClusterNode& node);
+    void lost_name(ClusterNode& node);
     void list_changed(ClusterNode& node);
     void unlist(ClusterNode& node);
 
@@ -190,7 +189,7 @@ public:
     virtual uint64_t mark_offset(uint32_t cluster) const { return entry_offset(cluster); }
 
 protected:
-    Result<void> start(ClusterNode& root);
+    void start(ClusterNode& root);
     // The first free ones from `from` on and before `to`; count is 0 if there are none. Those whose
     // marks are in two sectors only if `any`.
     virtual Result<Clusters> find_free(uint32_t from, uint32_t to, uint32_t wanted, bool any) = 0;
@@ -217,15 +216,12 @@ private:
     Result<void> write_changed_sets();
     Result<void> write_copies();
     Result<void> write_counts();
-    void rehash();
 
     static constexpr uint32_t group_clusters = 4096;  // that are known to be full, or not
 
     BlockCache& cache_;
     Window table_;
     ClusterNode* root_ = nullptr;
-    ClusterNode** buckets_ = nullptr;  // nodes that have been looked up, by id; a power of two
-    size_t bucket_count_ = 0, node_count_ = 0;
     ClusterNode* changed_nodes_ = nullptr;
     Buffer zeros_, full_groups_, changed_pieces_;  // bits; the latter of the table, 4 KiB each
     bool changed_ = false;                         // since the last sync
@@ -234,11 +230,13 @@ private:
     size_t pending_count_ = 0;
 };
 
-class ClusterNode final : public Node {
+class ClusterNode final : public CachedNode {
 public:
     explicit ClusterNode(ClusterVolume& volume) : volume_(volume) {}
-    ~ClusterNode();
+    ~ClusterNode() override;
     ClusterNode(const ClusterNode&) = delete;
+    bool is_needed() const override { return changed || children || growing || links == 0; }
+    void given_up() override;
 
     Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
     Result<Node*> find(std::string_view name) override;
@@ -278,7 +276,6 @@ public:
     uint32_t position = 0, slots = 0;  // where
     uint32_t children = 0;             // nodes whose parent it is
 
-    ClusterNode* next = nullptr;  // in its bucket
     ClusterNode *next_changed = nullptr, *previous_changed = nullptr;
     bool changed = false;     // it is in that list
     bool wants_trim = false;  // it has more clusters than it needs
@@ -323,6 +320,8 @@ private:
 
     Result<void> build_index();
     void index(const EntrySet& set, bool add);
+    void drop_index();
+    uint32_t most_names();
     Result<uint32_t> find_room(uint32_t count);
     Result<uint32_t> scan_for_room(uint32_t count);
     Result<uint32_t> room_at_end(uint32_t count);
@@ -374,6 +373,7 @@ private:
 
     // Directories.
     NameIndex* index_ = nullptr;
+    uint32_t names_ = 0;  // in it, or when there was one
     bool no_index_ = false;
     uint32_t end_ = nowhere;     // nothing is there or behind, once it is known
     Gap gaps_[8] = {};           // some free slots before the end

@@ -1,86 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Directories: where the entry sets are, and how they come and go.
 #include <algorithm>
-#include <bit>
+#include <utility>
 #include "fs/clusters/clusters.h"
 #include "lib/heap.h"
 
 namespace fs {
 
 // ---- finding names
-
-// Where the sets are whose names have a certain hash: open addressing.
-class NameIndex {
-public:
-    ~NameIndex() { delete[] items_; }
-    // The next position from the n-th probe on; none: there are no more.
-    uint32_t find(uint32_t hash, uint32_t& probe) const
-    {
-        for (; room_; ++probe) {
-            const Item& item = items_[(hash + probe) & (room_ - 1)];
-            if (item.position == none) break;
-            if (item.hash == hash && item.position != removed) {
-                ++probe;
-                return item.position;
-            }
-        }
-        return none;
-    }
-    // False if there is no memory.
-    bool add(uint32_t hash, uint32_t position)
-    {
-        if (used_ * 4 >= room_ * 3 && !make_room()) return false;
-        put({hash, position});
-        return true;
-    }
-    void remove(uint32_t hash, uint32_t position)
-    {
-        for (uint32_t probe = 0; room_; ++probe) {
-            Item& item = items_[(hash + probe) & (room_ - 1)];
-            if (item.position == none) return;
-            if (item.hash != hash || item.position != position) continue;
-            item.position = removed;
-            --live_;
-            return;
-        }
-    }
-
-    static constexpr uint32_t none = ~0u;
-
-private:
-    struct Item {
-        uint32_t hash, position = none;
-    };
-    static constexpr uint32_t removed = none - 1;
-
-    void put(const Item& added)
-    {
-        uint32_t at = added.hash & (room_ - 1);
-        while (items_[at].position != none) at = (at + 1) & (room_ - 1);
-        items_[at] = added;
-        ++used_;
-        ++live_;
-    }
-    bool make_room()
-    {
-        uint32_t room = std::max<uint32_t>(16, std::bit_ceil(live_ * 2 + 1));
-        KernelMemory memory = kernel_memory();
-        if (memory.free < memory.total / 4 + room * sizeof(Item)) return false;
-        Item* items = new (std::nothrow) Item[room];
-        if (!items) return false;
-        uint32_t old_room = std::exchange(room_, room);
-        Item* old = std::exchange(items_, items);
-        used_ = live_ = 0;
-        for (uint32_t i = 0; i < old_room; ++i) {
-            if (old[i].position < removed) put(old[i]);
-        }
-        delete[] old;
-        return true;
-    }
-
-    Item* items_ = nullptr;
-    uint32_t room_ = 0, used_ = 0, live_ = 0;  // used: by what was removed, too
-};
 
 ClusterNode::~ClusterNode()
 {
@@ -136,37 +63,52 @@ void ClusterNode::index(const EntrySet& set, bool add)
     if (!index_) return;
     for (std::string_view name : {set.name.view(), set.short_name.view()}) {
         if (name.empty()) continue;
-        uint32_t hash = volume_.hash_of(name);
+        uint32_t hash = volume_.hash_of(name), slot = set.position / slot_bytes;
         if (!add) {
-            index_->remove(hash, set.position);
-        } else if (!index_->add(hash, set.position)) {
-            delete index_;
-            index_ = nullptr;
-            no_index_ = true;
-            return;
+            index_->remove(hash, slot);
+            --names_;
+        } else if (index_->add(hash, slot)) {
+            ++names_;
+        } else {
+            return drop_index();
         }
     }
 }
 
-// There is none without memory, or if something in the directory cannot be read.
+void ClusterNode::drop_index() { delete std::exchange(index_, nullptr); }
+
+// There is room for at most so many.
+uint32_t ClusterNode::most_names()
+{
+    uint64_t bytes = fixed_bytes;
+    auto length = fixed ? Result<uint32_t>(0u) : chain_length();
+    if (length) bytes += uint64_t{length.value()} * volume_.shape.cluster_bytes;
+    bytes = std::min<uint64_t>(bytes, volume_.shape.max_directory_bytes);
+    return static_cast<uint32_t>(bytes) / slot_bytes / (volume_.shape.extended ? 3 : 1);
+}
+
+// There is none without memory, or if something in the directory cannot be read. It has room for
+// the names that there were last, or else for all that there can be.
 Result<void> ClusterNode::build_index()
 {
-    index_ = new (std::nothrow) NameIndex;
-    no_index_ = !index_;
-    Slots slots_of(*this, 0);
-    EntrySet set;
-    while (index_) {
-        auto more = volume_.next_set(slots_of, set);
-        if (!more) {
-            delete index_;
-            index_ = nullptr;
-            no_index_ = true;
+    for (uint32_t room = std::max(names_, 32u);; room = std::max(room * 2, most_names())) {
+        names_ = 0;
+        index_ = new (std::nothrow) NameIndex;
+        no_index_ = !index_ || !index_->make(room);
+        if (no_index_) drop_index();
+        if (no_index_) return {};
+        Slots slots_of(*this, 0);
+        EntrySet set;
+        while (index_) {
+            auto more = volume_.next_set(slots_of, set);
+            if (more && !more.value()) return {};
+            if (more) index(set, true);
+            no_index_ = !more;
+            if (!no_index_) continue;
+            drop_index();
             return more.error();
         }
-        if (!more.value()) break;
-        index(set, true);
     }
-    return {};
 }
 
 Result<bool> ClusterNode::find_set(std::string_view name, EntrySet& set)
@@ -185,8 +127,9 @@ Result<bool> ClusterNode::find_set(std::string_view name, EntrySet& set)
     }
     uint32_t hash = volume_.hash_of(name), probe = 0;
     for (;;) {
-        uint32_t place = index_->find(hash, probe);
-        if (place == NameIndex::none) return false;
+        uint32_t slot = index_->find(hash, probe);
+        if (slot == NameIndex::none) return false;
+        uint32_t place = slot * slot_bytes;
         Slots slots_of(*this, place);
         if (TRY(volume_.next_set(slots_of, set)) && set.position == place && is_it()) return true;
     }
@@ -476,7 +419,7 @@ Result<void> ClusterNode::settle(ClusterNode& node, uint32_t place)
     node.position = place;
     node.slots = set.slots;
     node.id = set.offset;
-    volume_.add(node);
+    volume_.nodes.add(node);
     touch();
     return {};
 }
@@ -552,8 +495,7 @@ Result<void> ClusterNode::remove(std::string_view name)
     ClusterNode& node = *TRY(volume_.node_of(*this, set));
     TRY(begin());
     TRY(erase(set));
-    volume_.unlist(node);
-    node.links = 0;
+    volume_.lost_name(node);
     return {};
 }
 
@@ -584,7 +526,7 @@ Result<bool> ClusterNode::rename_in_chunk(ClusterNode& node, const EntrySet& old
     scanned_ = std::min(scanned_, begin);
     uint32_t place = begin + at - static_cast<uint32_t>(set.size());
     fill_gaps(place, count);
-    volume_.remove(node);
+    volume_.nodes.remove(node);
     TRY(settle(node, place));
     return true;
 }
@@ -603,7 +545,7 @@ Result<void> ClusterNode::finish_rename(ClusterNode& node, const EntrySet& old, 
     }
     TRY(volume_.cache().order(last, TRY(body_of(old.position, old.slots))));
     TRY(erase(old));
-    volume_.remove(node);
+    volume_.nodes.remove(node);
     return to.settle(node, place);
 }
 
@@ -621,8 +563,7 @@ Result<void> ClusterNode::replace(ClusterNode& node, const EntrySet& old, Cluste
     TRY(operation.begin());
     TRY(to.write_slots(there.position, all, volume_.shape.body_last));
     to.index(there, false);  // settle() adds it again
-    volume_.unlist(victim);
-    victim.links = 0;
+    volume_.lost_name(victim);
     return finish_rename(node, old, to, there.position, there.slots);
 }
 

@@ -456,11 +456,16 @@ void ClusterNode::take(const EntrySet& set)
 void ClusterNode::release()
 {
     drop_clusters();
+    given_up();
+    if (children) return;  // a damaged volume: they need it until it is unmounted
+    volume_.nodes.remove(*this);
+    delete this;
+}
+
+void ClusterNode::given_up()
+{
     if (parent) --parent->children;
     parent = nullptr;
-    if (children) return;  // a damaged volume: they need it until it is unmounted
-    volume_.remove(*this);
-    delete this;
 }
 
 }  // namespace fs

@@ -302,84 +302,37 @@ ClusterVolume::ClusterVolume(BlockCache& cache, const Shape& shape)
     read_only = cache.device().read_only ? "the disk is write-protected" : nullptr;
 }
 
-ClusterVolume::~ClusterVolume()
-{
-    for (size_t i = 0; i < bucket_count_; ++i) {
-        while (ClusterNode* node = buckets_[i]) {
-            buckets_[i] = node->next;
-            delete node;
-        }
-    }
-    delete[] buckets_;
-    delete root_;
-}
+ClusterVolume::~ClusterVolume() { delete root_; }
 
-Result<void> ClusterVolume::start(ClusterNode& root)
+void ClusterVolume::start(ClusterNode& root)
 {
     root_ = &root;
     root.type = NodeType::directory;
     root.id = 1;
     root.mode = 0755;
-    constexpr size_t few = 64;
-    buckets_ = new (std::nothrow) ClusterNode*[few]();
-    if (!buckets_) return Error::no_memory;
-    bucket_count_ = few;
-    return {};
 }
 
 Node& ClusterVolume::root() { return *root_; }
 
-static size_t bucket_of(uint64_t id, size_t count)
-{
-    return (static_cast<uint32_t>(id / slot_bytes) * 0x9e3779b1u >> 8) & (count - 1);
-}
-
-void ClusterVolume::rehash()
-{
-    size_t count = bucket_count_ * 4;
-    auto buckets = new (std::nothrow) ClusterNode*[count]();
-    if (!buckets) return;  // it will be slower
-    for (size_t i = 0; i < bucket_count_; ++i) {
-        while (ClusterNode* node = buckets_[i]) {
-            buckets_[i] = node->next;
-            ClusterNode*& bucket = buckets[bucket_of(node->id, count)];
-            node->next = bucket;
-            bucket = node;
-        }
-    }
-    delete[] buckets_;
-    buckets_ = buckets;
-    bucket_count_ = count;
-}
-
-void ClusterVolume::add(ClusterNode& node)
-{
-    if (++node_count_ > bucket_count_ * 2) rehash();
-    ClusterNode*& bucket = buckets_[bucket_of(node.id, bucket_count_)];
-    node.next = bucket;
-    bucket = &node;
-}
-
-void ClusterVolume::remove(ClusterNode& node)
-{
-    --node_count_;
-    ClusterNode** link = &buckets_[bucket_of(node.id, bucket_count_)];
-    while (*link != &node) link = &(*link)->next;
-    *link = node.next;
-}
-
 Result<ClusterNode*> ClusterVolume::node_of(ClusterNode& directory, const EntrySet& set)
 {
-    ClusterNode* node = buckets_[bucket_of(set.offset, bucket_count_)];
-    for (; node; node = node->next) {
-        if (node->id == set.offset && node->links) return node;
-    }
-    node = TRY(make<ClusterNode>(*this));
+    if (CachedNode* node = nodes.find(set.offset)) return static_cast<ClusterNode*>(node);
+    ClusterNode* node = TRY(make<ClusterNode>(*this));
     node->take(set);
     node->parent = &directory;
     ++directory.children;
-    add(*node);
+    nodes.add(*node);
     return node;
+}
+
+// Its set is gone, or another's: what comes to its place will have its id.
+void ClusterVolume::lost_name(ClusterNode& node)
+{
+    unlist(node);
+    nodes.remove(node);
+    node.links = 0;
+    node.id |= 1;
+    nodes.add(node);
 }
 
 void ClusterVolume::list_changed(ClusterNode& node)

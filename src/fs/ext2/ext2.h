@@ -18,7 +18,6 @@
 #include "fs/fs.h"
 #include "fs/removed_names.h"
 #include "lib/bytes.h"
-#include "lib/pool.h"
 
 namespace ext {
 using fs::DirectoryEntry, fs::NodeType;
@@ -493,14 +492,10 @@ private:
     Result<void> seal_bitmap(GroupDescriptor& descriptor, bool of_inodes);
     void make_block_bitmap(uint32_t group, const GroupDescriptor& descriptor);
     void write_free_blocks(uint64_t count);
-    Ext2Node** bucket(uint32_t number) { return &table_[number & (buckets_ - 1)]; }
-    void grow_table();
 
     Buffer scratch_;  // one block
     uint64_t scratch_block_ = 0;
     Ext2Node* root_ = nullptr;
-    Ext2Node** table_ = nullptr;  // by inode number, chained
-    uint32_t buckets_ = 0, node_count_ = 0;
     Bitmap block_bitmap_, inode_bitmap_;
     Buffer full_;     // two bits for each group: no free blocks, no free inodes
     Buffer trusted_;  // and: the checksum of its bitmap has been looked at
@@ -527,9 +522,18 @@ struct Budget {  // of what one step may free
     uint64_t group = ~0ull;
 };
 
-class Ext2Node final : public fs::Node {
+class Ext2Node final : public fs::CachedNode {
 public:
     Ext2Node(Ext2& ext2, uint32_t number) : fs_(ext2) { id = number; }
+    ~Ext2Node() override
+    {
+        if (fs_.listing.node == this) fs_.listing.node = nullptr;
+        if (fs_.listed.node == this) fs_.listed.node = nullptr;
+    }
+    bool is_needed() const override
+    {
+        return inode_changed_ || is_waiting || is_orphan || doomed;
+    }
     Result<void> load(uint64_t inode_offset);
 
     Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
@@ -554,7 +558,6 @@ public:
     Result<void> shrink(uint64_t bytes);
     uint32_t number() const { return static_cast<uint32_t>(id); }
 
-    Ext2Node* next = nullptr;  // of those with the same hash
     Ext2Node *next_orphan = nullptr, *previous_orphan = nullptr;
     Ext2Node* next_waiting = nullptr;
     uint32_t waiting_links = 0;  // removed, but the inode has to count them still
@@ -777,7 +780,7 @@ private:
     Run run_;                   // what was mapped last
     uint64_t room_hint_ = 0;    // directories: no room before this block
     uint8_t kind_ = 0;          // as in the inode's mode
-    bool inode_changed_ = false;
+    bool inode_changed_ = false;  // and not written
 };
 
 class Change : BlockCache::Operation {

@@ -59,58 +59,27 @@ fs::Node& Ext2::root() { return *root_; }
 
 Ext2::~Ext2()
 {
-    for (uint32_t i = 0; i < buckets_; ++i) {
-        while (Ext2Node* node = table_[i]) {
-            table_[i] = node->next;
-            delete node;
-        }
-    }
-    delete[] table_;
+    nodes.clear();
     cache.set_write_ahead(nullptr);
     delete journal;
 }
 
-// Twice as long when there is memory for it; chains are only longer otherwise.
-void Ext2::grow_table()
-{
-    auto larger = new (std::nothrow) Ext2Node* [size_t{buckets_} * 2] {};
-    if (!larger) return;
-    for (uint32_t i = 0; i < buckets_; ++i) {
-        while (Ext2Node* node = table_[i]) {
-            table_[i] = node->next;
-            Ext2Node*& chain = larger[node->number() & (buckets_ * 2 - 1)];
-            node->next = chain;
-            chain = node;
-        }
-    }
-    delete[] std::exchange(table_, larger);
-    buckets_ *= 2;
-}
-
 Result<Ext2Node*> Ext2::new_node(uint32_t number)
 {
-    if (node_count_ >= buckets_) grow_table();
     Ext2Node* node = TRY(make<Ext2Node>(*this, number));
-    node->next = *bucket(number);
-    *bucket(number) = node;
-    ++node_count_;
+    nodes.add(*node);
     return node;
 }
 
 void Ext2::drop(Ext2Node& node)
 {
-    Ext2Node** link = bucket(node.number());
-    while (*link != &node) link = &(*link)->next;
-    *link = node.next;
-    --node_count_;
+    nodes.remove(node);
     delete &node;
 }
 
 Result<Ext2Node*> Ext2::node(uint32_t number)
 {
-    for (Ext2Node* node = *bucket(number); node; node = node->next) {
-        if (node->id == number) return node;
-    }
+    if (fs::CachedNode* node = nodes.find(number)) return static_cast<Ext2Node*>(node);
     uint64_t offset = TRY(inode_offset(number));
     Ext2Node* node = TRY(new_node(number));
     if (auto loaded = node->load(offset); !loaded) {
@@ -238,9 +207,9 @@ Result<void> Ext2Node::write_inode()
 {
     Inode inode = {};
     auto bytes = std::as_writable_bytes(std::span(&inode, 1)).first(known_bytes(fs_));
+    inode_changed_ = true;
     TRY(fs_.cache.read(inode_at_, bytes));
     change(inode);
-    inode_changed_ = false;
     inode.dtime = 0;
     if (is_orphan) inode.dtime = next_orphan ? next_orphan->number() : 0;
     // Without a clock: what cannot be taken for a number in the list of orphans.
@@ -248,12 +217,15 @@ Result<void> Ext2Node::write_inode()
         inode.dtime =
             std::max({static_cast<uint32_t>(fs::now_s()), fs_.super.wtime, fs_.inodes + 1});
     TRY(fs_.cache.write(inode_at_, bytes));
-    if (!fs_.has_checksums()) return {};
-    uint32_t sum = TRY(inode_sum(fs_, inode_at_, seed_));
-    inode.checksum_lo = static_cast<uint16_t>(sum);
-    if (fs_.inode_size > Inode::short_size && inode.has(offsetof(Inode, checksum_hi) + 2))
-        inode.checksum_hi = static_cast<uint16_t>(sum >> 16);
-    return fs_.cache.write(inode_at_, bytes);
+    if (fs_.has_checksums()) {
+        uint32_t sum = TRY(inode_sum(fs_, inode_at_, seed_));
+        inode.checksum_lo = static_cast<uint16_t>(sum);
+        if (fs_.inode_size > Inode::short_size && inode.has(offsetof(Inode, checksum_hi) + 2))
+            inode.checksum_hi = static_cast<uint16_t>(sum >> 16);
+        TRY(fs_.cache.write(inode_at_, bytes));
+    }
+    inode_changed_ = false;
+    return {};
 }
 
 // A new inode of a number that has just been allocated; nothing names it yet.

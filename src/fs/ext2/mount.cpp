@@ -159,6 +159,7 @@ static const char* open_journal(Ext2& fs)
     if (!node || node.value()->type != NodeType::file) return "its journal is damaged";
     auto made = make<Journal>(fs, *node.value());
     if (!made) return "there is no memory for its journal";
+    node.value()->opened();
     fs.journal = made.value();
     const char* why = fs.journal->open();
     if (!why && fs.incompat & recover && !fs.journal->replay())
@@ -182,10 +183,6 @@ Result<void> Ext2::start()
             label.append(c);
         }
     }
-    constexpr uint32_t first_buckets = 64;
-    table_ = new (std::nothrow) Ext2Node* [first_buckets] {};
-    if (!table_) return Error::no_memory;
-    buckets_ = first_buckets;
     scratch_ = TRY(Buffer::of(block_bytes()));
     read_only = nullptr;
     const char* why = why_read_only(*this);
@@ -200,6 +197,7 @@ Result<void> Ext2::start()
         is_unclean_ = true;
     }
     root_ = TRY(node(Inode::root));
+    root_->opened();
     if (root_->type != NodeType::directory) return damaged("the root is not a directory");
     if (!read_only && super.last_orphan && !clean_orphans())
         set_read_only("its list of orphans is damaged");

@@ -70,22 +70,6 @@ Result<void> Volume::check_sizes(const SuperBlock& super)
     return {};
 }
 
-Volume::~Volume()
-{
-    delete_nodes();
-    if (nodes_ != few_) delete[] nodes_;
-}
-
-void Volume::delete_nodes()
-{
-    for (size_t i = 0; i < bucket_count_; ++i) {
-        while (Inode* node = nodes_[i]) {
-            nodes_[i] = node->next;
-            delete node;
-        }
-    }
-}
-
 Result<void> Volume::open(const SuperBlock& super, uint64_t)
 {
     ufs2 = super.magic == ufs2_magic;
@@ -112,6 +96,7 @@ Result<void> Volume::open(const SuperBlock& super, uint64_t)
         hal::log("{}: ffs: not unmounted cleanly; it may be inconsistent", device());
 
     root_ = TRY(inode(root_inode));
+    root_->opened();
     if (root_->type == fs::NodeType::directory) return {};
     return hal::fail(Error::corrupt, "{}: ffs: the root is not a directory", device());
 }
@@ -171,52 +156,17 @@ Result<void> Volume::check_inode(uint32_t number, const InodeFields& fields) con
 
 Result<Inode*> Volume::inode(uint32_t number)
 {
-    for (Inode* node = bucket_of(number); node; node = node->next) {
-        if (node->id == number) return node;
-    }
+    if (fs::CachedNode* node = nodes.find(number)) return static_cast<Inode*>(node);
     InodeFields fields = TRY(read_inode(number));
     TRY(check_inode(number, fields));
     Inode* node = TRY(make_inode(number, fields));
-    insert(node);
+    nodes.add(*node);
     return node;
 }
 
 Result<Inode*> Volume::make_inode(uint32_t number, const InodeFields& fields)
 {
     return make<Inode>(*this, number, fields);
-}
-
-void Volume::insert(Inode* node)
-{
-    if (++node_count_ > bucket_count_) make_buckets();
-    Inode*& first = bucket_of(node->id);
-    node->next = first;
-    first = node;
-}
-
-void Volume::remove(Inode* node)
-{
-    Inode** link = &bucket_of(node->id);
-    while (*link != node) link = &(*link)->next;
-    *link = node->next;
-    --node_count_;
-}
-
-// More of them, if there is memory for that.
-void Volume::make_buckets()
-{
-    size_t count = bucket_count_ * 4;
-    auto made = new (std::nothrow) Inode*[count]();
-    if (!made) return;
-    Inode** old = std::exchange(nodes_, made);
-    size_t old_count = std::exchange(bucket_count_, count);
-    for (size_t i = 0; i < old_count; ++i) {
-        while (Inode* node = old[i]) {
-            old[i] = node->next;
-            node->next = std::exchange(bucket_of(node->id), node);
-        }
-    }
-    if (old != few_) delete[] old;
 }
 
 // ---- files
@@ -231,6 +181,11 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     mode = fields.mode & 07777;
     links = fields.links > 0 ? static_cast<uint32_t>(fields.links) : 1;
     memcpy(pointers_, fields.pointers, sizeof pointers_);
+}
+
+Inode::~Inode()
+{
+    if (volume_.window.owner == this) volume_.window.owner = nullptr;
 }
 
 const char* Inode::device() const { return volume_.cache.device().name.c_str(); }

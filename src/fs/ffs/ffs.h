@@ -28,16 +28,14 @@ fs::NodeType type_of(unsigned type);
 
 class Volume;
 
-class Inode : public fs::Node {
+class Inode : public fs::CachedNode {
 public:
     Inode(Volume& volume, uint32_t number, const InodeFields& fields);
-    virtual ~Inode() = default;
+    ~Inode() override;
     Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
     Result<fs::Node*> find(std::string_view name) override;
     Result<bool> next_entry(uint64_t& position, fs::DirectoryEntry& entry) override;
     Result<void> read_link(Text<fs::max_path>& target) override;
-
-    Inode* next = nullptr;  // with the same hash
 
 protected:
     struct Pointers {            // of blocks in a row
@@ -69,7 +67,7 @@ private:
 class Volume : public fs::FileSystem {
 public:
     explicit Volume(BlockCache& cache) : cache(cache) {}
-    ~Volume() override;
+    ~Volume() override { nodes.clear(); }
     // The superblock has been found there.
     virtual Result<void> open(const SuperBlock& super, uint64_t place);
     fs::Node& root() override { return *root_; }
@@ -116,25 +114,14 @@ public:
     unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
 
 protected:
-    void insert(Inode* node);
-    void remove(Inode* node);
-    void delete_nodes();
     virtual Result<Inode*> make_inode(uint32_t number, const InodeFields& fields);
-    Inode*& bucket_of(uint64_t number)  // which has 32 bits
-    {
-        return nodes_[static_cast<uint32_t>(number) % bucket_count_];
-    }
 
 private:
     Result<void> check_sizes(const SuperBlock& super);
     Result<InodeFields> read_inode(uint32_t number);
     Result<void> check_inode(uint32_t number, const InodeFields& fields) const;
-    void make_buckets();
 
     Inode* root_ = nullptr;
-    Inode* few_[64] = {};
-    Inode** nodes_ = few_;  // by inode number
-    size_t bucket_count_ = std::size(few_), node_count_ = 0;
 };
 
 // `make_volume` makes what is then opened. Errors: not_found, or what has been logged.

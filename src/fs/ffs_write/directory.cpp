@@ -68,29 +68,38 @@ Result<fs::Node*> WritableInode::find(std::string_view name)
 // Null: it is small, or there is no memory for one, or it is damaged.
 Index* WritableInode::index()
 {
-    if (index_ || size < index_from || size / directory_piece > Index::most_pieces) return index_;
+    if (index_ || size < index_from || size / directory_piece >= Index::none) return index_;
     auto pieces = static_cast<uint32_t>(size / directory_piece);
-    size_t names = static_cast<size_t>(size) / 20;
-    size_t bytes = Index::bytes_for(names, pieces);
-    if (!volume().make_room_for_index(bytes)) return nullptr;
-    index_ = Index::make(names, pieces);
-    if (!index_) return nullptr;
-    volume().count_index(*this, bytes);
-    for (uint32_t n = 0; n < pieces; ++n) {
-        std::byte piece[directory_piece];
-        bool sound = bool(read_bytes(uint64_t{n} * directory_piece, piece));
-        for (size_t at = 0; sound && at < directory_piece;) {
-            auto record = record_at(piece, at);
-            sound = record &&
-                    (record.value().inode < root_inode || index_->add(record.value().name, n));
-            at += record.value().bytes;
+    for (size_t names = static_cast<size_t>(size) / 20; !index_; names *= 2) {
+        while (!(index_ = Index::make(names, pieces))) {
+            if (!volume().drop_some_index()) return nullptr;
         }
-        if (sound) count_room(uint64_t{n} * directory_piece, piece);
-        if (sound && index_) continue;
+        volume().note_index(*this);
+        if (fill_index(pieces)) continue;
         volume().drop_index(*this);
-        return nullptr;
+        break;
     }
     return index_;
+}
+
+// False: it is damaged. If it is too small it is dropped.
+bool WritableInode::fill_index(uint32_t pieces)
+{
+    for (uint32_t n = 0; n < pieces; ++n) {
+        std::byte piece[directory_piece];
+        if (!read_bytes(uint64_t{n} * directory_piece, piece)) return false;
+        for (size_t at = 0; at < directory_piece;) {
+            auto record = record_at(piece, at);
+            if (!record) return false;
+            at += record.value().bytes;
+            if (record.value().inode < root_inode || index_->add(record.value().name, n)) continue;
+            volume().drop_index(*this);
+            return true;
+        }
+        count_room(uint64_t{n} * directory_piece, piece);
+        if (!index_) return false;
+    }
+    return true;
 }
 
 // ---- room for names

@@ -35,6 +35,7 @@ unsigned WritableInode::type_number(uint16_t old_mode) const
 Result<void> WritableInode::store()
 {
     if (dead_) return {};
+    stored_ = false;
     uint64_t at = TRY(place());
     int64_t now = fs::now_s();
     auto put = [&](auto inode) {
@@ -56,7 +57,9 @@ Result<void> WritableInode::store()
         if (now) inode.ctimensec = 0;
         memcpy(inode.pointers, pointers_, sizeof inode.pointers);
         fresh_ = false;
-        return volume_.cache.write(at, std::as_bytes(std::span(&inode, 1)));
+        auto written = volume_.cache.write(at, std::as_bytes(std::span(&inode, 1)));
+        stored_ = bool(written);
+        return written;
     };
     if (volume_.ufs2) return put(TRY(volume_.cache.read_as<Ufs2Inode>(at)));
     return put(TRY(volume_.cache.read_as<Ufs1Inode>(at)));

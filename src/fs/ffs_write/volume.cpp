@@ -243,7 +243,7 @@ Result<void> WritableVolume::free_inodes()
         if (given) given = free_runs();
         if (given) given = groups.give_inode(node->number(), node->is_directory());
         if (result) result = given;
-        remove(node);
+        nodes.remove(*node);
         delete node;
     }
     return result;
@@ -269,9 +269,8 @@ Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t perm
     }
     uint32_t number = TRY(std::move(taken));
     unsigned kind = is_directory ? 4 : type == fs::NodeType::symlink ? 10 : 8;
-    bool known = false;  // from a name that leads there
-    for (Inode* node = bucket_of(number); node; node = node->next) known |= node->id == number;
-    if (known || (!was_unclean_ && TRY(mode_of(number)) != 0)) {
+    bool is_known = nodes.find(number);  // from a name that leads there
+    if (is_known || (!was_unclean_ && TRY(mode_of(number)) != 0)) {
         return hal::fail(Error::corrupt, "{}: ffs: inode {} is in use, but was marked as free",
                          device(), number);
     }
@@ -282,7 +281,7 @@ Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t perm
     auto made = make<WritableInode>(*this, number, fields);
     if (made) {
         made.value()->fresh_ = true;
-        insert(made.value());
+        nodes.add(*made.value());
     } else {
         TRY(groups.give_inode(number, is_directory));  // nothing has ever named it
     }
@@ -291,23 +290,16 @@ Result<WritableInode*> WritableVolume::make_new(fs::NodeType type, uint16_t perm
 
 // ---- indexes
 
-bool WritableVolume::make_room_for_index(size_t bytes)
+void WritableVolume::note_index(WritableInode& owner)
 {
-    KernelMemory memory = kernel_memory();
-    size_t limit = memory.total / 4;
-    if (bytes > limit) return false;
-    while (indexed_ && (index_bytes_ + bytes > limit || memory.free / 2 < bytes)) {
-        drop_index(*indexed_);
-        memory = kernel_memory();
-    }
-    return memory.free / 2 >= bytes;
+    owner.next_indexed_ = std::exchange(indexed_, &owner);
 }
 
-void WritableVolume::count_index(WritableInode& owner, size_t bytes)
+bool WritableVolume::drop_some_index()
 {
-    owner.index_bytes_ = bytes;
-    index_bytes_ += bytes;
-    owner.next_indexed_ = std::exchange(indexed_, &owner);
+    if (!indexed_) return false;
+    drop_index(*indexed_);
+    return true;
 }
 
 void WritableVolume::drop_index(WritableInode& owner)
@@ -316,7 +308,6 @@ void WritableVolume::drop_index(WritableInode& owner)
     WritableInode** link = &indexed_;
     while (*link != &owner) link = &(*link)->next_indexed_;
     *link = owner.next_indexed_;
-    index_bytes_ -= owner.index_bytes_;
     delete std::exchange(owner.index_, nullptr);
 }
 

@@ -19,7 +19,7 @@ class WritableInode;
 class WritableVolume final : public Volume {
 public:
     explicit WritableVolume(BlockCache& cache) : Volume(cache), groups(*this), removed(cache) {}
-    ~WritableVolume() override { delete_nodes(); }  // which know that it is one
+    ~WritableVolume() override { nodes.clear(); }  // which know that it is one
     Result<void> open(const SuperBlock& super, uint64_t place) override;
     Result<void> sync() override;
     Result<uint64_t> free_bytes() override;
@@ -41,10 +41,10 @@ public:
     std::span<const std::byte> zeros() const { return zeros_.span(); }
     std::span<std::byte> scratch() const { return scratch_.span(); }
 
-    // Indexes of directories have no more than a part of the kernel's memory.
-    bool make_room_for_index(size_t bytes);
-    void count_index(WritableInode& owner, size_t bytes);
+    // Indexes of directories: there are as many as there is memory for.
+    void note_index(WritableInode& owner);
     void drop_index(WritableInode& owner);
+    bool drop_some_index();  // false: there is none
 
     Groups groups;
     fs::RemovedNames removed;
@@ -72,7 +72,6 @@ private:
     WritableInode* settling_ = nullptr;
     size_t settling_count_ = 0;
     WritableInode* indexed_ = nullptr;
-    size_t index_bytes_ = 0;
     Run* runs() { return reinterpret_cast<Run*>(runs_memory_.data()); }
 };
 
@@ -80,6 +79,10 @@ class WritableInode final : public Inode {
 public:
     WritableInode(WritableVolume& volume, uint32_t number, const InodeFields& fields);
     ~WritableInode() override;
+    bool is_needed() const override
+    {
+        return !stored_ || settling_ || moved_ || dead_ || orphan_;
+    }
     Result<fs::Node*> find(std::string_view name) override;
     Result<size_t> write(uint64_t offset, std::span<const std::byte> from) override;
     Result<void> truncate(uint64_t bytes) override;
@@ -155,17 +158,18 @@ private:
     Result<void> more_links();  // before there is another name
     void fewer_links();
     Index* index();
+    bool fill_index(uint32_t pieces);
 
     // What the inode on the medium says, or will once it is there: not less than there are names.
     uint32_t stored_links_;
     uint64_t after_ = 0;  // a new block is on the medium after what is there; 0: anything
     bool fresh_ = false;  // it has never been stored
+    bool stored_ = true;  // since it changed
     bool moved_ = false;  // to another directory, and the old name may be on the medium
     bool settling_ = false, dead_ = false, orphan_ = false, checked_ = false;
     WritableInode* next_settling_ = nullptr;
     Run extra_[2];  // of extended attributes, once it is dead
     Index* index_ = nullptr;
-    size_t index_bytes_ = 0;
     WritableInode* next_indexed_ = nullptr;
 };
 

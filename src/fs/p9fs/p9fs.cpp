@@ -25,11 +25,13 @@ constexpr size_t listing_bytes = 8192;
 
 class P9Fs;
 
-class P9Node final : public fs::Node {
+class P9Node final : public fs::CachedNode {
 public:
     explicit P9Node(P9Fs& owner) : owner_(owner) {}
-    ~P9Node() { delete[] name_; }
+    ~P9Node() override { delete[] name_; }
     P9Node(const P9Node&) = delete;
+    bool is_needed() const override { return is_root_ || open_ || unsynced_ || children_; }
+    void given_up() override;
 
     Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
     Result<fs::Node*> find(std::string_view name) override;
@@ -64,7 +66,6 @@ private:
     Result<void> set(uint32_t valid, uint32_t permissions, uint64_t bytes, int64_t seconds);
 
     P9Fs& owner_;
-    P9Node* next_ = nullptr;    // of the same bucket
     P9Node* parent_ = nullptr;  // where the name is that it was last found by; null: none known
     char* name_ = nullptr;
     uint16_t name_bytes_ = 0, name_room_ = 0;
@@ -72,6 +73,7 @@ private:
     uint8_t open_ = 0;       // its place among the open ones, from 1; 0: none
     bool is_root_ = false;
     bool unsynced_ = false;
+    bool is_apart_ = false;  // it is a stray
 };
 
 class P9Fs final : public fs::FileSystem {
@@ -123,8 +125,6 @@ private:
     };
     Result<Space> space();
     Result<P9Node*> node_for(const Attributes& attributes, P9Node* parent, std::string_view name);
-    P9Node** place_of(uint64_t id) { return &buckets_[(id ^ id >> 32) & (bucket_count_ - 1)]; }
-    Result<void> make_room();
     static std::string_view name_on_way(const P9Node& node, size_t depth, std::string_view last,
                                         size_t index);
     Result<unsigned> free_open();
@@ -135,9 +135,7 @@ private:
     template <class Function> void for_each(Function function);
 
     P9Node* root_ = nullptr;
-    P9Node** buckets_ = nullptr;  // a power of two of them
-    size_t bucket_count_ = 0, node_count_ = 0;
-    P9Node* strays_ = nullptr;  // whose number another object has now
+    fs::Nodes strays_;  // whose number another object has now
     Open open_[most_open];
     uint32_t clock_ = 0;
 };
@@ -148,8 +146,6 @@ P9Fs::~P9Fs()
         if (open_[i].node) session.clunk(open_fid(i));
     }
     if (root_) session.clunk(root_fid);
-    for_each([](P9Node& node) { delete &node; });
-    delete[] buckets_;
 }
 
 Result<void> P9Fs::start()
@@ -194,67 +190,38 @@ Result<uint64_t> P9Fs::free_bytes() { return TRY(space()).free; }
 
 template <class Function> void P9Fs::for_each(Function function)
 {
-    auto chain = [&](P9Node* node) {
-        while (node) function(*std::exchange(node, node->next_));
-    };
-    for (size_t i = 0; i < bucket_count_; ++i) chain(buckets_[i]);
-    chain(strays_);
-}
-
-Result<void> P9Fs::make_room()
-{
-    if (node_count_ < bucket_count_) return {};
-    size_t wanted = std::max<size_t>(64, bucket_count_ * 2);
-    auto made = new (std::nothrow) P9Node*[wanted]();
-    if (!made) return buckets_ ? Result<void>() : Error::no_memory;  // longer chains will do
-    P9Node** old = std::exchange(buckets_, made);
-    size_t count = std::exchange(bucket_count_, wanted);
-    for (size_t i = 0; i < count; ++i) {
-        for (P9Node* node = old[i]; node;) {
-            P9Node*& place = *place_of(node->id);
-            P9Node* next = std::exchange(node->next_, place);
-            place = std::exchange(node, next);
-        }
+    for (const fs::Nodes* some : {&nodes, &strays_}) {
+        for (fs::CachedNode* node = some->oldest(); node; node = node->newer())
+            function(static_cast<P9Node&>(*node));
     }
-    delete[] old;
-    return {};
 }
 
 // From the table to those that are only kept because somebody may have them.
 void P9Fs::set_apart(P9Node& node)
 {
-    P9Node** link = place_of(node.id);
-    while (*link && *link != &node) link = &(*link)->next_;
-    if (!*link) return;
-    *link = node.next_;
-    --node_count_;
-    node.next_ = strays_;
-    strays_ = &node;
+    if (std::exchange(node.is_apart_, true)) return;
+    nodes.remove(node);
+    strays_.add(node);
     node.forget_name();
 }
 
 void P9Fs::drop(P9Node& node)
 {
     if (node.unsynced_) --unsynced;
-    if (listing.directory == &node) forget_listing();
     if (node.open_) close(node);
     if (node.children_) {  // the server has removed them without us
         for_each([&](P9Node& child) {
             if (child.parent_ == &node) child.forget_name();
         });
     }
-    set_apart(node);
-    P9Node** link = &strays_;
-    while (*link != &node) link = &(*link)->next_;
-    *link = node.next_;
+    node.given_up();
+    (node.is_apart_ ? strays_ : nodes).remove(node);
     delete &node;
 }
 
 Result<P9Node*> P9Fs::node_for(const Attributes& attributes, P9Node* parent, std::string_view name)
 {
-    TRY(make_room());
-    P9Node* node = *place_of(attributes.id);
-    while (node && node->id != attributes.id) node = node->next_;
+    auto node = static_cast<P9Node*>(nodes.find(attributes.id));
     if (node && node->type != attributes.type()) {  // the number is another object's now
         set_apart(*node);
         node = nullptr;
@@ -263,8 +230,7 @@ Result<P9Node*> P9Fs::node_for(const Attributes& attributes, P9Node* parent, std
         node = TRY(make<P9Node>(*this));
         node->id = attributes.id;
         node->type = attributes.type();
-        node->next_ = std::exchange(*place_of(attributes.id), node);
-        ++node_count_;
+        nodes.add(*node);
     }
     node->take(attributes);
     if (parent) TRY(node->call_it(*parent, name));
@@ -456,6 +422,12 @@ void P9Node::take(const Attributes& attributes)
     links = static_cast<uint32_t>(std::clamp<uint64_t>(attributes.links, 1, ~0u));
     size = attributes.size;
     modified_s = static_cast<int64_t>(attributes.modified_s);
+}
+
+void P9Node::given_up()
+{
+    forget_name();
+    if (owner_.listing.directory == this) owner_.forget_listing();
 }
 
 void P9Node::forget_name()
