@@ -13,7 +13,8 @@
 #include "vesper.h"
 #include "vesper_text.h"
 
-enum { mib = 1 << 20, block = 4096, at_once = 32, most_requests = 4096, few = 100 };
+enum { mib = 1 << 20, block = 4096, at_once = 32, most_requests = 4096, few = 100,
+       rounds = 10 };
 
 static const char* word(const char* name); /* the value of NAME=VALUE; "" without */
 
@@ -155,6 +156,11 @@ static void write_big(uint32_t length)
     close_file(file);
 }
 
+static void read_raw(uint32_t length)
+{
+    for (uint32_t i = 0; i < length; ++i) transfer(0, i * (mib / block), mib / block, data);
+}
+
 static void read_big(int file, uint32_t length)
 {
     for (uint32_t i = 0; i < length; ++i) {
@@ -181,21 +187,21 @@ static void make_many(uint32_t count)
 static void measure_files(void)
 {
     uint32_t length = number("mib"), count = number("count");
-    open_disk();
-    for (uint32_t i = 0; i < 4; ++i) transfer(0, i * (mib / block), mib / block, data);
-    marker();
-    for (uint32_t i = 0; i < length; ++i) transfer(0, i * (mib / block), mib / block, data);
-    row("raw");
     mount_volume();
     if (can_write()) {
         marker(), write_big(length), row("write");
         marker(), make_many(count), row("make");
-        unmount_volume();
-        mount_volume();
     }
-    int file = open_file("big"); /* which another system wrote; some have no tool for that */
-    if (file < 0) file = open_file("new");
-    marker(), read_big(file, length), row("read");
+    unmount_volume();
+    open_disk();
+    for (uint32_t i = 0; i < rounds; ++i) { /* in turns, so that both find the host as it is */
+        marker(), read_raw(length), row("raw");
+        mount_volume();
+        int file = open_file("big"); /* another system wrote it; some have no tool for that */
+        if (file < 0) file = open_file("new");
+        marker(), read_big(file, length), row("read");
+        if (i < rounds - 1) unmount_volume();
+    }
     const char* folder = exists("many") ? "many" : "made";
     marker();
     must(list_folder(folder) == count, "the folder has another number of files");

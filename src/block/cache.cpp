@@ -29,9 +29,10 @@ struct BlockCache::Line {
 
 namespace {
 
-constexpr size_t straight_read = 4, straight_write = 16;  // lines from which on none is copied
+constexpr size_t straight_write = 16;  // lines from which on none is copied
 constexpr size_t staging_lines = 16;                      // what goes to the device at once
 constexpr size_t least_lines = 3, fewest = 32, most = 4096;
+constexpr hal::Duration request_limit = {60'000'000};
 constexpr size_t share = 8;         // of the kernel's memory, for one volume's lines
 constexpr size_t small_share = 64;  // that many volumes can have
 
@@ -231,17 +232,23 @@ bool BlockCache::read_ahead(Line& line, uint64_t number, size_t lines)
 {
     std::byte* staging = get_staging();
     if (!staging || !load(number, lines, staging)) return false;
-    for (size_t i = 1; i < lines; ++i) {
-        Line* other = spare();
-        if (!other || other == &line) break;  // there are no more
-        memcpy(other->data, staging + i * line_bytes, length_of(number + i));
-        insert(*other, number + i);
-        ++counts_.read_ahead;
-    }
+    keep(number + 1, lines - 1, staging + line_bytes, &line);
     memcpy(line.data, staging, line_bytes);
     insert(line, number);
     use(line);
     return true;
+}
+
+// Lines that nobody has asked for yet, as far as there are some for them, but this one.
+void BlockCache::keep(uint64_t number, size_t lines, const std::byte* from, const Line* but)
+{
+    for (size_t i = 0; i < lines; ++i) {
+        Line* line = spare();
+        if (!line || line == but) break;
+        memcpy(line->data, from + i * line_bytes, length_of(number + i));
+        insert(*line, number + i);
+        ++counts_.read_ahead;
+    }
 }
 
 Result<void> BlockCache::fill(Line& line, uint64_t number)
@@ -305,23 +312,120 @@ uint8_t BlockCache::filled(size_t within, size_t bytes) const
 
 Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
 {
-    if (offset > bytes_ || into.size() > bytes_ - offset) return Error::invalid;
+    Runs runs(*this, into.size());
+    TRY(runs.read(offset, into));
+    return runs.finish();
+}
+
+Result<void> BlockCache::read_lines(uint64_t offset, std::span<std::byte> into)
+{
     while (!into.empty()) {
-        uint64_t number = offset / line_bytes;
-        size_t within = offset % line_bytes, whole = within ? 0 : into.size() / line_bytes;
-        size_t piece = std::min(into.size(), line_bytes - within);
-        if (whole >= straight_read && !find(number)) {
-            TRY(load(number, whole, into.data()));  // agree() adds what is newer here
-            piece = whole * line_bytes;
-        } else {
-            Line* line = TRY(fetch(number));
-            TRY(complete(*line, within, piece));
-            memcpy(into.data(), line->data + within, piece);
-        }
+        size_t within = offset % line_bytes, piece = std::min(into.size(), line_bytes - within);
+        Line* line = TRY(fetch(offset / line_bytes));
+        TRY(complete(*line, within, piece));
+        memcpy(into.data(), line->data + within, piece);
         offset += piece;
         into = into.subspan(piece);
     }
     return {};
+}
+
+// ---- reading, several runs at once
+
+BlockCache::Runs::~Runs() { end_all(); }
+
+Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
+{
+    if (!cache_.has(offset, into.size())) return Error::invalid;
+    if (!straight_) return cache_.read_lines(offset, into);
+    bool goes_on =
+        offset == offset_ + rest_.size() && into.data() == rest_.data() + rest_.size();
+    if (goes_on) {
+        rest_ = {rest_.data(), rest_.size() + into.size()};
+        return {};
+    }
+    TRY(begin_rest());
+    offset_ = offset;
+    rest_ = into;
+    return {};
+}
+
+Result<void> BlockCache::Runs::begin_rest()
+{
+    const uint32_t block_bytes = cache_.device_.block_bytes;
+    while (!rest_.empty()) {
+        size_t piece = std::min<size_t>(rest_.size(), line_bytes - offset_ % line_bytes);
+        if (offset_ % block_bytes || rest_.size() < block_bytes ||
+            cache_.find(offset_ / line_bytes)) {
+            TRY(cache_.read_lines(offset_, rest_.first(piece)));
+        } else {
+            auto blocks = static_cast<uint32_t>(rest_.size() / block_bytes);
+            piece = size_t{blocks} * block_bytes;
+            TRY(begin(offset_ / block_bytes, blocks, rest_.data()));
+        }
+        offset_ += piece;
+        rest_ = rest_.subspan(piece);
+    }
+    return {};
+}
+
+// What is newer in the cache, agree() adds at its end: until then nothing is written.
+Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into)
+{
+    if (cache_.is_of_another_medium()) return Error::gone;
+    if (begun_ - ended_ == most) end_first();
+    if (begun_ == ended_) outer_ = std::exchange(cache_.runs_, this);
+    auto* request = new (&requests_[begun_++ % most])
+        BlockRequest{.first = first, .count = count, .data = into};
+    cache_.device_.submit(*request);
+    return {};
+}
+
+// Devices keep their deadlines: it ends.
+void BlockCache::Runs::wait_for(BlockRequest& request)
+{
+    while (!request.done) (void)cache_.device_.wait(request, request_limit);
+}
+
+void BlockCache::Runs::end_first()
+{
+    BlockRequest& request = requests_[ended_++ % most];
+    wait_for(request);
+    if (result_) result_ = request.result;
+}
+
+void BlockCache::Runs::end_all()
+{
+    if (begun_ == ended_) return;
+    while (begun_ != ended_) end_first();
+    cache_.runs_ = outer_;
+}
+
+Result<void> BlockCache::Runs::finish(uint64_t soon)
+{
+    TRY(begin_rest());
+    uint64_t number = soon / line_bytes;
+    if (begun_ != ended_ && soon && cache_.has(soon, 1) && !cache_.find(number))
+        end_all_with(number);
+    else
+        end_all();
+    return result_;
+}
+
+// Together with a line, which is nothing that must be there.
+void BlockCache::Runs::end_all_with(uint64_t number)
+{
+    std::byte* staging = cache_.get_staging();
+    if (!staging || cache_.is_of_another_medium()) return end_all();
+    const uint32_t block_bytes = cache_.device_.block_bytes;
+    BlockRequest request = {
+        .first = number * line_bytes / block_bytes,
+        .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
+        .data = staging};
+    cache_.device_.submit(request);
+    end_all();
+    wait_for(request);
+    if (request.result) cache_.keep(number, 1, staging, nullptr);
 }
 
 // ---- what others do with the same blocks
@@ -399,7 +503,7 @@ void BlockCache::soil(Line& line, uint8_t blocks, Kind kind)
 
 Result<void> BlockCache::write(uint64_t offset, std::span<const std::byte> from, Kind kind)
 {
-    if (offset > bytes_ || from.size() > bytes_ - offset) return Error::invalid;
+    if (!has(offset, from.size())) return Error::invalid;
     if (device_.read_only || device_.disk().read_only) return Error::read_only;
     while (!from.empty()) {
         uint64_t number = offset / line_bytes;
@@ -454,6 +558,7 @@ Result<void> BlockCache::write_straight(uint64_t number, size_t lines, const std
 Result<void> BlockCache::to_device(uint64_t first, uint32_t count, const std::byte* from)
 {
     if (is_of_another_medium()) return Error::gone;
+    while (runs_) runs_->end_all();  // they would miss what is not newer here afterwards
     own_ = true;
     auto written = device_.write(first, count, from);
     own_ = false;

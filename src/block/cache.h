@@ -46,6 +46,7 @@ public:
 
     // Any offset, any length. Errors: invalid (beyond the end of the device), and the device's.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
+    class Runs;
     // `kind` is of all that is in the touched lines: a file system keeps data and metadata in
     // different ones as far as it can. A line that has had metadata counts as such until written.
     Result<void> write(uint64_t offset, std::span<const std::byte> from,
@@ -128,10 +129,16 @@ private:
     Line* spare();
     Result<Line*> victim();
 
+    bool has(uint64_t offset, uint64_t bytes) const
+    {
+        return offset <= bytes_ && bytes <= bytes_ - offset;
+    }
     Result<Line*> fetch(uint64_t number, bool whole = false);
     Result<void> fill(Line& line, uint64_t number);
     size_t ahead(uint64_t number);
     bool read_ahead(Line& line, uint64_t number, size_t lines);
+    void keep(uint64_t number, size_t lines, const std::byte* from, const Line* but);
+    Result<void> read_lines(uint64_t offset, std::span<std::byte> into);
     Result<void> complete(Line& line, size_t within, size_t bytes);
     Result<void> load(uint64_t number, size_t lines, std::byte* into);
     // The blocks of a line that these bytes touch, or fill, as bits.
@@ -175,6 +182,7 @@ private:
     size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;
     Buffer staging_;  // where lines that are neighbours on the device meet
     WriteAhead* journal_ = nullptr;
+    Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;
     uint32_t epoch_ = 1;      // how often the device has been flushed
     uint32_t mark_ = 0;       // of the last search
@@ -183,4 +191,48 @@ private:
     uint64_t next_miss_ = no_line;
     size_t run_ = 0;  // lines to read ahead
     Counts counts_;
+};
+
+// One read of a file: the runs of blocks that it consists of, under way at the same time. Runs that
+// meet become one. Long reads go straight to the caller's memory, in blocks of the device; short
+// ones, and the ends that are no whole blocks, through lines.
+class BlockCache::Runs {
+public:
+    // `bytes`: how long all of it is, about.
+    Runs(BlockCache& cache, size_t bytes) : cache_(cache), straight_(bytes >= least_bytes) {}
+    ~Runs();  // the memory is the caller's again
+    Runs(const Runs&) = delete;
+
+    // The memory is filled when finish() has returned. Errors: those of BlockCache::read(); what
+    // began before goes on.
+    Result<void> read(uint64_t offset, std::span<std::byte> into);
+    // Of several errors that of the first run. `soon`: what the next read of the file will ask for
+    // before anything else, such as the place of its blocks: it comes along if it is not here; 0:
+    // nothing.
+    Result<void> finish(uint64_t soon = 0);
+    // So far nothing had to be waited for that finish() could bring `soon` along with.
+    bool is_short() const { return begun_ == 0 && rest_.empty(); }
+
+private:
+    friend class BlockCache;
+    static constexpr size_t least_bytes = 4 * line_bytes;
+    static constexpr unsigned most = 8;
+
+    Result<void> begin_rest();
+    Result<void> begin(uint64_t first, uint32_t count, std::byte* into);
+    void end_first();
+    void end_all();
+    void end_all_with(uint64_t number);
+    void wait_for(BlockRequest& request);
+
+    BlockCache& cache_;
+    bool straight_;
+    uint64_t offset_ = 0;
+    std::span<std::byte> rest_;  // of what lies at offset_, and has not begun
+    unsigned begun_ = 0, ended_ = 0;
+    Result<void> result_;
+    Runs* outer_ = nullptr;  // others of the cache
+    union {                  // not made: short reads have none
+        BlockRequest requests_[most];
+    };
 };

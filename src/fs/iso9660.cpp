@@ -205,7 +205,9 @@ public:
     Result<bool> read_record(const Extent& directory, uint64_t& position, DirectoryRecord& record);
     // Where the link leads whose record is there; its length.
     Result<size_t> read_link(uint64_t place, Text<fs::max_path>* target);
-    Result<void> read(uint64_t offset, std::span<std::byte> into);
+    Result<void> read(uint64_t offset, std::span<std::byte> into,
+                      BlockCache::Runs* runs = nullptr);
+    BlockCache& cache() { return cache_; }
     bool same(std::string_view name, std::string_view wanted) const;
     Object& scratch() { return scratch_; }
     template <class... Args> Error corrupt(std::string_view format, const Args&... args)
@@ -267,9 +269,9 @@ private:
 
 fs::Node& Iso::root() { return *root_; }
 
-Result<void> Iso::read(uint64_t offset, std::span<std::byte> into)
+Result<void> Iso::read(uint64_t offset, std::span<std::byte> into, BlockCache::Runs* runs)
 {
-    auto done = cache_.read(offset, into);
+    auto done = runs ? runs->read(offset, into) : cache_.read(offset, into);
     if (done.error() == Error::invalid)
         return corrupt("bytes {} to {} are beyond the end of the device", offset,
                        offset + into.size() - 1);
@@ -600,16 +602,18 @@ Result<size_t> IsoNode::read(uint64_t offset, std::span<std::byte> into)
     if (offset >= size) return size_t{0};
     auto wanted = static_cast<size_t>(std::min<uint64_t>(into.size(), size - offset));
     const Extent* extent = extents_ ? extents_ : &first_;
+    BlockCache::Runs runs(iso_.cache(), wanted);
     for (size_t done = 0; done < wanted; ++extent) {
         if (offset >= extent->bytes) {
             offset -= extent->bytes;
             continue;
         }
         auto piece = static_cast<size_t>(std::min<uint64_t>(wanted - done, extent->bytes - offset));
-        TRY(iso_.read(extent->start + offset, into.subspan(done, piece)));
+        TRY(iso_.read(extent->start + offset, into.subspan(done, piece), &runs));
         done += piece;
         offset = 0;
     }
+    TRY(runs.finish());
     return wanted;
 }
 

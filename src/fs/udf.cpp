@@ -159,7 +159,9 @@ public:
     Result<UdfNode*> node(Address address);
     // Where a block is, and how much of what follows lies behind it.
     Result<Place> find(Address address);
-    Result<void> read(uint64_t offset, std::span<std::byte> into);
+    Result<void> read(uint64_t offset, std::span<std::byte> into,
+                      BlockCache::Runs* runs = nullptr);
+    BlockCache& cache() { return cache_; }
     // A block that begins with a sound tag; until the next call.
     Result<Bytes> descriptor(Address address);
     std::span<std::byte> identifier() { return identifier_.span(); }
@@ -251,9 +253,9 @@ private:
 
 fs::Node& Udf::root() { return *root_; }
 
-Result<void> Udf::read(uint64_t offset, std::span<std::byte> into)
+Result<void> Udf::read(uint64_t offset, std::span<std::byte> into, BlockCache::Runs* runs)
 {
-    auto done = cache_.read(offset, into);
+    auto done = runs ? runs->read(offset, into) : cache_.read(offset, into);
     if (done.error() == Error::invalid)
         return corrupt("bytes {} to {} are beyond the end of the device", offset,
                        offset + into.size() - 1);
@@ -476,24 +478,19 @@ Result<void> UdfNode::read_whole(uint64_t offset, std::span<std::byte> into)
     if (offset > size || into.size() > size - offset)
         return udf_.corrupt("the file in block {} of partition {} ends before byte {}",
                             address_.block, address_.partition, offset + into.size());
+    BlockCache::Runs runs(udf_.cache(), into.size());
     while (!into.empty()) {
         Place place = TRY(map(offset));
         auto piece = static_cast<size_t>(std::min<uint64_t>(into.size(), place.bytes));
         if (piece == 0) return Error::corrupt;
-        // Small extents that lie behind each other are one request.
-        while (piece < into.size() && place.start) {
-            Place more = TRY(map(offset + piece));
-            if (more.start != place.start + piece || more.bytes == 0) break;
-            piece += static_cast<size_t>(std::min<uint64_t>(into.size() - piece, more.bytes));
-        }
         if (place.start)
-            TRY(udf_.read(place.start, into.first(piece)));
+            TRY(udf_.read(place.start, into.first(piece), &runs));
         else
             memset(into.data(), 0, piece);
         offset += piece;
         into = into.subspan(piece);
     }
-    return {};
+    return runs.finish();
 }
 
 // 4/14.4: the next name that is in use. It stays until the next call.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "block/cache.h"
 #include <gmock/gmock.h>
+#include <map>
 #include "fakes/heap.h"
 #include "fakes/machine.h"
 #include "power_cut.h"
@@ -194,6 +195,229 @@ TEST_F(Cache, CanBeMadeSmallerAndLarger)
     cache->set_limit(8);
     for (uint64_t line = 0; line < 8; ++line) expect_same(line * 4096, read(line * 4096, 1));
     EXPECT_EQ(cache->lines(), 8u);
+}
+
+// ---- several runs at once
+
+// Works by itself, on the last request first; what it reads is as it was when that was submitted.
+class SlowDisk final : public BlockDevice {
+public:
+    explicit SlowDisk(size_t bytes) : data(bytes)
+    {
+        for (size_t i = 0; i < bytes; ++i) data[i] = std::byte(i * 31 + i / 512);
+        blocks = bytes / 512;
+    }
+    size_t in_flight() const { return work.size(); }
+
+    std::vector<std::byte> data;
+    std::map<uint64_t, Error> bad;  // blocks
+    bool stalls = false, leaves = false;
+    size_t reads = 0, most = 0;
+
+private:
+    struct Work {
+        BlockRequest* request;
+        std::vector<std::byte> bytes;
+        uint64_t since_us;
+    };
+    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
+    {
+        ++reads;
+        if (auto found = bad.lower_bound(first); found != bad.end() && found->first < first + count)
+            return found->second;
+        memcpy(into, &data[first * 512], count * 512);
+        return {};
+    }
+    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
+    {
+        memcpy(&data[first * 512], from, count * 512);
+        return {};
+    }
+    Result<void> flush_blocks() override { return {}; }
+    void begin(BlockRequest& r) override
+    {
+        ++reads;
+        auto at = data.begin() + ptrdiff_t(r.position * 512);
+        work.push_back({&r, {at, at + ptrdiff_t(r.count * 512)}, fake_machine->now_us});
+        most = std::max(most, work.size());
+    }
+    void advance() override
+    {
+        if (work.empty()) return;
+        Work last = std::move(work.back());
+        auto found = bad.lower_bound(last.request->position);
+        bool is_bad =
+            found != bad.end() && found->first < last.request->position + last.request->count;
+        if (stalls && fake_machine->now_us - last.since_us < 10'000'000) return;
+        work.pop_back();
+        if (leaves) return finish(*last.request, Error::gone);
+        if (stalls) return finish(*last.request, Error::timed_out);
+        if (is_bad) return finish(*last.request, found->second);
+        memcpy(last.request->data, last.bytes.data(), last.bytes.size());
+        finish(*last.request, {});
+    }
+    std::vector<Work> work;
+};
+
+struct Runs : testing::Test {
+    Runs() : bytes(1 << 20) { cache = BlockCache::make_for(disk, 64).value(); }
+    // `count` runs of 16 KiB, with as much between them.
+    Result<void> read(unsigned count, uint64_t soon = 0)
+    {
+        BlockCache::Runs runs(*cache, bytes.size());
+        for (unsigned n = 0; n < count; ++n)
+            TRY(runs.read(n * 32768, std::span(bytes).subspan(n * 16384, 16384)));
+        return runs.finish(soon);
+    }
+    void expect_run(unsigned n)
+    {
+        EXPECT_EQ(memcmp(&bytes[n * 16384], &disk.data[n * 32768], 16384), 0) << n;
+    }
+    FakeMachine machine;
+    SlowDisk disk{2 << 20};
+    BlockCache* cache;
+    std::vector<std::byte> bytes;
+};
+
+TEST_F(Runs, AreUnderWayTogether)
+{
+    ASSERT_TRUE(read(3));
+    EXPECT_EQ(disk.most, 3u);
+    for (unsigned n = 0; n < 3; ++n) expect_run(n);
+    ASSERT_TRUE(read(30));
+    for (unsigned n = 0; n < 30; ++n) expect_run(n);
+    EXPECT_LE(disk.most, 8u);
+    EXPECT_EQ(disk.in_flight(), 0u);
+}
+
+TEST_F(Runs, BecomeOneWhereTheyMeet)
+{
+    BlockCache::Runs runs(*cache, 65536);
+    auto all = std::span(bytes).first(65536);
+    for (size_t at = 0; at < 65536; at += 4096)
+        ASSERT_TRUE(runs.read(8192 + at, all.subspan(at, 4096)));
+    ASSERT_TRUE(runs.finish());
+    EXPECT_EQ(memcmp(bytes.data(), &disk.data[8192], 65536), 0);
+    EXPECT_EQ(disk.reads, 1u);
+    BlockCache::Runs apart(*cache, 65536);  // in memory
+    ASSERT_TRUE(apart.read(0, all.first(20480)));
+    ASSERT_TRUE(apart.read(20480, all.subspan(24576, 20480)));
+    ASSERT_TRUE(apart.finish());
+    EXPECT_EQ(disk.reads, 3u);
+    EXPECT_EQ(memcmp(&bytes[24576], &disk.data[20480], 20480), 0);
+}
+
+TEST_F(Runs, ReadAnyPieceOfTheDevice)
+{
+    for (uint64_t offset : {0, 1, 512, 4095, 9728, 65537}) {
+        for (size_t size : {16384, 16385, 17000, 70000}) {
+            ASSERT_TRUE(cache->read(offset, std::span(bytes).first(size)));
+            EXPECT_EQ(memcmp(bytes.data(), &disk.data[offset], size), 0) << offset << ' ' << size;
+        }
+    }
+    disk.reads = 0;
+    ASSERT_TRUE(cache->read((1 << 20) + 512, std::span(bytes).first(70 * 512)));
+    EXPECT_EQ(disk.reads, 1u) << "blocks are enough; it need not be lines";
+}
+
+TEST_F(Runs, AnErrorInTheMiddleIsTheErrorOfAll)
+{
+    disk.bad[64 + 5] = Error::device;  // of the second
+    EXPECT_EQ(read(3).error(), Error::device);
+    expect_run(0);
+    expect_run(2);
+    EXPECT_EQ(disk.in_flight(), 0u);
+    disk.bad[5] = Error::not_found;  // the first one's counts, though it ends last
+    EXPECT_EQ(read(20).error(), Error::not_found);
+    disk.bad.clear();
+    ASSERT_TRUE(read(3));
+    expect_run(1);
+}
+
+TEST_F(Runs, KeepTheDevicesDeadline)
+{
+    disk.stalls = true;
+    EXPECT_EQ(read(12).error(), Error::timed_out);
+    EXPECT_EQ(disk.in_flight(), 0u);
+    EXPECT_LT(machine.now_us, 30'000'000u) << "they wait together";
+}
+
+TEST_F(Runs, EndWhereTheDeviceIsGone)
+{
+    disk.leaves = true;
+    EXPECT_EQ(read(12).error(), Error::gone);
+    EXPECT_EQ(disk.in_flight(), 0u);
+    EXPECT_EQ(read(1).error(), Error::gone) << "from then on";
+}
+
+TEST_F(Runs, LeaveNothingUnderWay)
+{
+    {
+        BlockCache::Runs runs(*cache, 65536);
+        ASSERT_TRUE(runs.read(0, std::span(bytes).first(16384)));
+        ASSERT_TRUE(runs.read(32768, std::span(bytes).subspan(16384, 16384)));
+        EXPECT_EQ(runs.read(disk.data.size() - 1, std::span(bytes).first(2)).error(),
+                  Error::invalid);
+        EXPECT_EQ(disk.in_flight(), 1u);
+    }
+    EXPECT_EQ(disk.in_flight(), 0u) << "whoever gave up, as for a damaged map";
+}
+
+// The oldest of three lines are written in the midst of it, since there is no memory for others.
+TEST_F(Runs, AreAsTheyWouldBeWritten)
+{
+    FakeHeap::used = FakeHeap::total - (1 << 20);
+    std::byte b[] = {std::byte{0xee}};
+    for (uint64_t line : {0, 1, 9}) ASSERT_TRUE(cache->write(line * 4096 + 5, b));
+    ASSERT_EQ(cache->lines(), 3u);
+    BlockCache::Runs runs(*cache, 65536);
+    ASSERT_TRUE(runs.read(32768, std::span(bytes).first(16384)));
+    ASSERT_TRUE(runs.read(65536, std::span(bytes).subspan(16384, 16384)));
+    EXPECT_EQ(disk.in_flight(), 1u);
+    std::byte other[1];
+    ASSERT_TRUE(cache->read(1 << 20, other));
+    ASSERT_EQ(disk.data[9 * 4096 + 5], b[0]) << "this is about a line that was written";
+    ASSERT_TRUE(runs.finish());
+    EXPECT_EQ(bytes[4096 + 5], b[0]);
+}
+
+TEST_F(Runs, WithinOthers)
+{
+    BlockCache::Runs outer(*cache, 65536);
+    ASSERT_TRUE(outer.read(0, std::span(bytes).first(16384)));
+    ASSERT_TRUE(outer.read(65536, std::span(bytes).subspan(16384, 16384)));
+    ASSERT_TRUE(cache->read(1 << 20, std::span(bytes).subspan(32768, 65536)));
+    ASSERT_TRUE(outer.finish());
+    EXPECT_EQ(memcmp(bytes.data(), disk.data.data(), 16384), 0);
+    EXPECT_EQ(memcmp(&bytes[16384], &disk.data[65536], 16384), 0);
+    EXPECT_EQ(memcmp(&bytes[32768], &disk.data[1 << 20], 65536), 0);
+}
+
+TEST_F(Runs, BringAlongWhatIsNeededSoon)
+{
+    std::byte b[4];
+    ASSERT_TRUE(read(2, (1 << 20) + 8));
+    EXPECT_EQ(disk.most, 3u);
+    EXPECT_EQ(disk.reads, 3u);
+    ASSERT_TRUE(cache->read((1 << 20) + 4092, b));
+    EXPECT_EQ(memcmp(b, &disk.data[(1 << 20) + 4092], 4), 0);
+    ASSERT_TRUE(read(2, 1 << 20));
+    EXPECT_EQ(disk.reads, 5u) << "it is here";
+    ASSERT_TRUE(read(2, disk.data.size() * 4));
+    EXPECT_EQ(disk.reads, 7u) << "there is no such place";
+    disk.bad[3000] = Error::device;
+    ASSERT_TRUE(read(2, 3000 * 512)) << "nobody has asked for it";
+    EXPECT_EQ(cache->read(3000 * 512, b).error(), Error::device);
+    disk.bad[0] = Error::device;
+    EXPECT_EQ(read(2, 3500 * 512).error(), Error::device);
+}
+
+TEST_F(Runs, DoWithoutMemory)
+{
+    FakeHeap::fail_after = 0;
+    ASSERT_TRUE(read(12, 1 << 20));
+    for (unsigned n = 0; n < 12; ++n) expect_run(n);
+    FakeHeap::fail_after = -1;
 }
 
 // ---- in which order things come to the medium

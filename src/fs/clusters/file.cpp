@@ -306,12 +306,14 @@ Result<size_t> ClusterNode::read(uint64_t offset, std::span<std::byte> into)
     into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), size - offset)));
     uint64_t place = offset;
     auto rest = into;
+    BlockCache::Runs runs(volume_.cache(), into.size());
     while (!rest.empty() && place < valid) {
         Piece next = TRY(piece(place, std::min<uint64_t>(rest.size(), valid - place)));
-        TRY(volume_.cache().read(next.offset, rest.first(next.bytes)));
+        TRY(runs.read(next.offset, rest.first(next.bytes)));
         place += next.bytes;
         rest = rest.subspan(next.bytes);
     }
+    TRY(runs.finish());
     std::fill(rest.begin(), rest.end(), std::byte{0});
     // A chain may be longer than the file; but if it never ends, it is a loop and what was read is
     // wrong.

@@ -615,6 +615,7 @@ private:
 
     // file.cpp
     Result<size_t> read_data(uint64_t offset, std::span<std::byte> into);
+    uint64_t pointer_at(uint64_t offset);
     Result<size_t> write_step(uint64_t offset, std::span<const std::byte> from);
     Result<size_t> write_run(uint64_t offset, std::span<const std::byte> from);
     Result<void> zero_tail();
@@ -624,7 +625,12 @@ private:
     // map.cpp, extents.cpp: run_ becomes one that holds the block of the file
     Result<void> map(uint64_t block);
     Result<void> map_classic(uint64_t block);
-    Result<void> map_pointers(uint64_t block, const std::byte* pointers, size_t count);
+    Result<void> map_pointers(uint64_t block, std::span<const uint32_t> pointers);
+    struct Pointers {
+        uint64_t at;     // on the device, in one block of pointers; 0: there are none, for a hole
+        uint64_t count;  // of blocks of the file
+    };
+    Result<Pointers> pointers_from(uint64_t block);  // one behind the direct ones
     Result<unsigned> tree_of(uint64_t block, uint64_t& index) const;
     // The hole at a block gets at most so many blocks of the device; run_ becomes what it got.
     // `content` of metadata is on the medium before anything names it.

@@ -34,6 +34,7 @@ Result<size_t> Ext2Node::read_data(uint64_t offset, std::span<std::byte> into)
         TRY(read_inline(offset, into));
         return wanted;
     }
+    BlockCache::Runs runs(fs_.cache, wanted);
     while (!into.empty()) {
         TRY(map(offset >> fs_.block_shift));
         uint64_t within = offset - fs_.offset_of(run_.first);
@@ -42,11 +43,21 @@ Result<size_t> Ext2Node::read_data(uint64_t offset, std::span<std::byte> into)
         if (run_.hole)
             memset(piece.data(), 0, piece.size());
         else
-            TRY(fs_.cache.read(fs_.offset_of(run_.physical) + within, piece));
+            TRY(runs.read(fs_.offset_of(run_.physical) + within, piece));
         offset += piece.size();
         into = into.subspan(piece.size());
     }
+    TRY(runs.finish(runs.is_short() ? 0 : pointer_at(offset + wanted)));
     return wanted;
+}
+
+// Where the device has the pointer to what is there in the file; 0 if that is not known.
+uint64_t Ext2Node::pointer_at(uint64_t offset)
+{
+    uint64_t block = std::min(offset, size - 1) >> fs_.block_shift;
+    if (block < direct_blocks || flags_ & extents_fl) return 0;
+    auto pointers = pointers_from(block);
+    return pointers ? pointers.value().at : 0;
 }
 
 // "Symbolic Links": short ones are in the inode.

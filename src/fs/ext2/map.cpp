@@ -33,39 +33,47 @@ Result<unsigned> Ext2Node::tree_of(uint64_t block, uint64_t& index) const
 
 Result<void> Ext2Node::map_classic(uint64_t block)
 {
-    if (block < direct_blocks)
-        return map_pointers(block, block_ + block * 4, direct_blocks - static_cast<size_t>(block));
+    uint32_t some[256];
+    size_t count = direct_blocks;
+    if (block < direct_blocks) {
+        count -= static_cast<size_t>(block);
+        memcpy(some, block_ + block * 4, count * 4);
+        return map_pointers(block, std::span(some).first(count));
+    }
+    Pointers pointers = TRY(pointers_from(block));
+    if (pointers.at == 0) {
+        run_ = {block, block + pointers.count, 0, true};
+        return {};
+    }
+    count = static_cast<size_t>(std::min<uint64_t>(std::size(some), pointers.count));
+    TRY(fs_.cache.read(pointers.at, std::as_writable_bytes(std::span(some).first(count))));
+    return map_pointers(block, std::span(some).first(count));
+}
+
+Result<Ext2Node::Pointers> Ext2Node::pointers_from(uint64_t block)
+{
     unsigned bits = pointer_bits();
     uint64_t index;
     unsigned level = TRY(tree_of(block, index));
     uint32_t pointer = le32(block_ + (direct_blocks + level - 1) * 4);
     for (;; --level) {
         uint64_t below = (1ull << (bits * level)) - 1;  // the part of index that this tree resolves
-        if (pointer == 0) {
-            uint64_t first = block - (index & below);
-            run_ = {first, first + below + 1, 0, true};
-            return {};
-        }
+        if (pointer == 0) return Pointers{0, below + 1 - (index & below)};
         if (!fs_.holds(pointer)) return damaged("indirect block {} of {}", pointer, fs_.blocks);
-        uint64_t pointers = fs_.offset_of(pointer);
-        size_t slot = static_cast<size_t>((index & below) >> (bits * (level - 1)));
-        if (level == 1) {
-            std::byte some[1024];
-            size_t count = std::min<size_t>(sizeof some / 4, (size_t{1} << bits) - slot);
-            TRY(fs_.cache.read(pointers + slot * 4, std::span(some).first(count * 4)));
-            return map_pointers(block, some, count);
-        }
-        pointer = TRY(fs_.cache.read_as<uint32_t>(pointers + slot * 4));
+        uint64_t slot = (index & below) >> (bits * (level - 1));
+        uint64_t at = fs_.offset_of(pointer) + slot * 4;
+        if (level == 1) return Pointers{at, (1ull << bits) - slot};
+        pointer = TRY(fs_.cache.read_as<uint32_t>(at));
     }
 }
 
 // As many of these pointers as name blocks in a row, or none.
-Result<void> Ext2Node::map_pointers(uint64_t block, const std::byte* pointers, size_t count)
+Result<void> Ext2Node::map_pointers(uint64_t block, std::span<const uint32_t> pointers)
 {
-    uint32_t start = le32(pointers);
-    uint32_t step = start ? 1 : 0;
-    size_t run = 1;
-    while (run < count && le32(pointers + run * 4) == start + run * step) ++run;
+    uint32_t start = pointers[0], next = start, step = start ? 1 : 0;
+    const uint32_t *at = pointers.data(), *end = at + pointers.size();
+    while (++at != end && *at == (next += step)) continue;
+    auto run = static_cast<size_t>(at - pointers.data());
     if (start && !fs_.holds(start, run))
         return damaged("block {} lies at {} ... {} of {}", block, start, start + run - 1,
                        fs_.blocks);

@@ -204,17 +204,19 @@ Result<size_t> Inode::read(uint64_t offset, std::span<std::byte> into)
 Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
 {
     const uint64_t block_bytes = uint64_t{1} << volume_.block_shift;
+    const size_t wanted = into.size();
+    BlockCache::Runs runs(volume_.cache, wanted);
     while (!into.empty()) {
         uint64_t block = offset >> volume_.block_shift, within = offset & (block_bytes - 1);
         uint64_t blocks = (within + into.size() + block_bytes - 1) >> volume_.block_shift;
-        Extent extent = TRY(run_from(block, blocks));
+        Extent extent = TRY(extent_from(block, blocks));
         auto piece = into.first(static_cast<size_t>(
             std::min<uint64_t>(into.size(), (extent.blocks << volume_.block_shift) - within)));
         if (extent.first_fragment == 0) {
             memset(piece.data(), 0, piece.size());
         } else if (volume_.holds(extent.first_fragment, within, piece.size())) {
             uint64_t place = (extent.first_fragment << volume_.fragment_shift) + within;
-            TRY(volume_.cache.read(place, piece));
+            TRY(runs.read(place, piece));
         } else {
             return hal::fail(Error::corrupt, "{}: ffs: inode {}: block {} at fragment {} of {}",
                              device(), id, block, extent.first_fragment, volume_.fragments);
@@ -222,56 +224,44 @@ Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
         offset += piece.size();
         into = into.subspan(piece.size());
     }
-    return {};
+    return runs.finish(runs.is_short() ? 0 : pointer_at(offset + wanted));
 }
 
-// As extent_from(), but not only as far as pointers are at hand.
-Result<Inode::Extent> Inode::run_from(uint64_t block, uint64_t limit)
+// Where the device has the pointer to what is there in the file; 0 if that is not known.
+uint64_t Inode::pointer_at(uint64_t offset)
 {
-    Extent run = TRY(extent_from(block, limit));
-    while (run.blocks < limit) {
-        Extent more = TRY(extent_from(block + run.blocks, limit - run.blocks));
-        uint64_t fragments = run.blocks << (volume_.block_shift - volume_.fragment_shift);
-        if (more.first_fragment != (run.first_fragment ? run.first_fragment + fragments : 0)) break;
-        run.blocks += more.blocks;
-    }
-    return run;
+    uint64_t block = std::min(offset, size - 1) >> volume_.block_shift, holes;
+    if (block < direct_pointers) return 0;
+    auto place = place_of_leaf(block, holes);
+    return place ? place.value() : 0;
 }
 
-// From this block of the file on, at most `limit` blocks that are one hole or lie in a row.
+// From this block of the file on, at most `limit` blocks that are one hole or lie in a row: some of
+// them.
 Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
 {
-    Pointers pointers = TRY(pointers_from(block));
-    limit = std::min(limit, pointers.count);
-    if (!pointers.first) return Extent{0, limit};
-    uint64_t first = volume_.pointer(pointers.first, 0);
+    const unsigned shift = volume_.pointer_shift();
+    std::byte some[512];
+    const std::byte* pointers = some;
+    if (block < direct_pointers) {
+        limit = std::min(limit, direct_pointers - block);
+        pointers = pointers_ + (block << shift);
+    } else {
+        uint64_t holes, place = TRY(place_of_leaf(block, holes));
+        if (place == 0) return Extent{0, std::min(limit, holes)};
+        limit = std::min<uint64_t>(limit, (sizeof some - place % sizeof some) >> shift);
+        TRY(volume_.cache.read(place, std::span(some).first(static_cast<size_t>(limit << shift))));
+    }
+    uint64_t first = volume_.pointer(pointers, 0), next = first, blocks = 1;
     uint64_t step = first ? uint64_t{1} << (volume_.block_shift - volume_.fragment_shift) : 0;
-    uint64_t blocks = 1;
-    while (blocks < limit && volume_.pointer(pointers.first, blocks) == first + blocks * step)
-        ++blocks;
+    while (blocks < limit && volume_.pointer(pointers, blocks) == (next += step)) ++blocks;
     return Extent{first, blocks};
 }
 
-Result<Inode::Pointers> Inode::pointers_from(uint64_t block)
+// Goes down the tree to where on the device the pointer of a block is, one behind the direct ones.
+// 0: there is none, so many blocks from this one on are a hole.
+Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
 {
-    unsigned shift = volume_.pointer_shift();
-    if (block < direct_pointers)
-        return Pointers{pointers_ + (block << shift), direct_pointers - block};
-    Volume::Window& window = volume_.window;
-    uint64_t count = sizeof window.pointers >> shift;
-    bool here = window.owner == this && block - window.first_block < count;
-    if (!here) {
-        Pointers found = TRY(indirect_pointers_from(block));
-        if (!found.first) return found;
-    }
-    uint64_t index = block - window.first_block;
-    return Pointers{window.pointers + (index << shift), count - index};
-}
-
-// Goes down the tree to the pointer of a block, and loads the window that it is in.
-Result<Inode::Pointers> Inode::indirect_pointers_from(uint64_t block)
-{
-    Volume::Window& window = volume_.window;
     unsigned level = 0;
     uint64_t rest = block - direct_pointers;
     for (; rest >> (volume_.index_shift * (level + 1)); ++level)
@@ -279,8 +269,8 @@ Result<Inode::Pointers> Inode::indirect_pointers_from(uint64_t block)
     uint64_t table = volume_.pointer(pointers_, direct_pointers + level);
     for (;; --level) {
         unsigned shift = volume_.index_shift * level;  // so many blocks below each of its pointers
-        if (table == 0)
-            return Pointers{nullptr, (uint64_t{1} << (shift + volume_.index_shift)) - rest};
+        holes = (uint64_t{1} << (shift + volume_.index_shift)) - rest;
+        if (table == 0) return uint64_t{0};
         if (!volume_.holds(table, 0, uint64_t{1} << volume_.block_shift)) {
             return hal::fail(Error::corrupt,
                              "{}: ffs: inode {}: indirect block at fragment {} of {}", device(), id,
@@ -288,14 +278,7 @@ Result<Inode::Pointers> Inode::indirect_pointers_from(uint64_t block)
         }
         uint64_t place =
             (table << volume_.fragment_shift) + ((rest >> shift) << volume_.pointer_shift());
-        if (level == 0) {
-            uint64_t start = place & ~uint64_t{sizeof window.pointers - 1};
-            window.owner = nullptr;  // until it holds what it says
-            TRY(volume_.cache.read(start, window.pointers));
-            window.owner = this;
-            window.first_block = block - ((place - start) >> volume_.pointer_shift());
-            return Pointers{window.pointers, 1};
-        }
+        if (level == 0) return place;
         std::byte entry[8];
         TRY(volume_.cache.read(place, std::span(entry).first(1u << volume_.pointer_shift())));
         table = volume_.pointer(entry, 0);
@@ -355,14 +338,18 @@ Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
 }
 
 // The first wanted record at or after a position, which is left behind it. `piece` is the memory,
-// of directory_piece bytes, that its name will be in. False: there is none.
+// of directory_piece bytes, that its name will be in. False: there is none. A record may have become
+// a part of the one before it: its piece is gone through from the beginning, but where what was
+// listed last goes on.
 template <class Wanted>
 Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted)
 {
-    for (uint64_t start = position & ~uint64_t{directory_piece - 1}; start < size;
-         start += directory_piece) {
-        TRY(read_bytes(start, std::span(piece, directory_piece)));
-        for (size_t at = 0; at < directory_piece; at += record.bytes) {
+    uint64_t start = position & ~uint64_t{directory_piece - 1};
+    bool goes_on = volume_.listed.directory == id && volume_.listed.position == position;
+    size_t from = goes_on ? static_cast<size_t>(position - start) : 0;
+    for (; start < size; start += directory_piece, from = 0) {
+        TRY(read_bytes(start + from, std::span(piece, directory_piece).subspan(from)));
+        for (size_t at = from; at < directory_piece; at += record.bytes) {
             record = TRY(record_at(piece, at));
             if (start + at < position || record.inode < root_inode || !wanted(record)) continue;
             position = start + at + record.bytes;
@@ -394,6 +381,7 @@ Result<bool> Inode::next_entry(uint64_t& position, fs::DirectoryEntry& entry)
     entry.name.append(record.name);
     entry.id = record.inode;
     entry.type = type_of(record.type ? record.type : TRY(volume_.mode_of(record.inode)) >> 12);
+    volume_.listed = {id, position};
     return true;
 }
 

@@ -38,18 +38,13 @@ public:
     Result<void> read_link(Text<fs::max_path>& target) override;
 
 protected:
-    struct Pointers {            // of blocks in a row
-        const std::byte* first;  // null: a hole
-        uint64_t count;
-    };
     struct Extent {                   // blocks that lie in a row on the volume
         uint64_t first_fragment = 0;  // 0: a hole
         uint64_t blocks = 0;
     };
-    Result<Pointers> pointers_from(uint64_t block);
-    Result<Pointers> indirect_pointers_from(uint64_t block);
+    Result<uint64_t> place_of_leaf(uint64_t block, uint64_t& holes);
     Result<Extent> extent_from(uint64_t block, uint64_t limit);
-    Result<Extent> run_from(uint64_t block, uint64_t limit);
+    uint64_t pointer_at(uint64_t offset);
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
     Result<Record> record_at(const std::byte* piece, size_t at) const;
     bool is_short_link() const;
@@ -105,12 +100,9 @@ public:
     uint32_t groups = 0, inodes_per_group = 0, fragments_per_group = 0;
     uint32_t inode_table = 0, group_offset = 0, group_mask = 0;
 
-    // A piece of the indirect block that was used last.
-    struct Window {
-        const Inode* owner = nullptr;
-        uint64_t first_block = 0;
-        std::byte pointers[512];
-    } window;
+    struct {  // where a record begins, unless one has been erased since: see Inode::scan()
+        uint64_t directory = 0, position = 0;
+    } listed;
     unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
 
 protected:

@@ -244,6 +244,7 @@ Result<uint64_t> WritableInode::point_name(const Place& found, WritableInode& no
 Result<void> WritableInode::erase_name(const Place& found, std::string_view name)
 {
     std::byte piece[directory_piece];
+    volume_.listed = {};
     TRY(read_bytes(found.piece, piece));
     size_t previous = 0;
     for (size_t at = 0; at < found.at; at += le16(piece + at + 4)) previous = at;

@@ -263,7 +263,6 @@ Result<void> WritableInode::point_to(uint64_t block, Run run)
         return {};
     }
     uint64_t at = TRY(place_of_pointer(block));
-    volume_.window.owner = nullptr;
     std::byte entries[512];
     unsigned shift = volume_.pointer_shift();
     for (uint64_t fragment = run.first; count;) {
@@ -451,7 +450,6 @@ Result<void> WritableInode::cut_table(uint64_t table, unsigned level, uint64_t k
 // To a size that is not larger. The inode lets go first.
 Result<void> WritableInode::shrink(uint64_t bytes)
 {
-    volume_.window.owner = nullptr;
     uint64_t keep = (bytes + block_bytes() - 1) >> volume_.block_shift;
     Run direct[direct_pointers];
     for (unsigned i = 0; i < direct_pointers; ++i) {
@@ -488,7 +486,6 @@ Result<void> WritableInode::shrink(uint64_t bytes)
     for (unsigned level = 0; level < indirect_pointers; ++level) {
         if (tables[level]) TRY(cut_table(tables[level], level, kept[level], budget));
     }
-    volume_.window.owner = nullptr;
     return store();
 }
 
