@@ -183,11 +183,6 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     memcpy(pointers_, fields.pointers, sizeof pointers_);
 }
 
-Inode::~Inode()
-{
-    if (volume_.window.owner == this) volume_.window.owner = nullptr;
-}
-
 const char* Inode::device() const { return volume_.cache.device().name.c_str(); }
 
 Result<size_t> Inode::read(uint64_t offset, std::span<std::byte> into)

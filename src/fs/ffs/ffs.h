@@ -31,7 +31,6 @@ class Volume;
 class Inode : public fs::CachedNode {
 public:
     Inode(Volume& volume, uint32_t number, const InodeFields& fields);
-    ~Inode() override;
     Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
     Result<fs::Node*> find(std::string_view name) override;
     Result<bool> next_entry(uint64_t& position, fs::DirectoryEntry& entry) override;
