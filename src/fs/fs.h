@@ -105,7 +105,7 @@ public:
     virtual ~CachedNode() = default;
     // It cannot yet: something is still to be written, or points to it.
     virtual bool is_needed() const { return false; }
-    virtual void given_up() {}  // it will be deleted now
+    virtual void given_up() {}                    // it will be deleted now
     CachedNode* newer() const { return newer_; }  // the one that was used after it
 
 private:

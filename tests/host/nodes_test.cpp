@@ -58,10 +58,7 @@ struct ManyFiles : testing::TestWithParam<Volume> {
         EXPECT_EQ(checked.status, 0) << checked.output;
     }
     static std::string name(unsigned number) { return "/many/F" + std::to_string(number); }
-    static size_t listed()
-    {
-        return fs_model::list(*fs::look_up("/many").value().node).size();
-    }
+    static size_t listed() { return fs_model::list(*fs::look_up("/many").value().node).size(); }
     static std::string text(unsigned number)
     {
         return number % 3 ? "" : "file " + std::to_string(number);

@@ -530,10 +530,7 @@ public:
         if (fs_.listing.node == this) fs_.listing.node = nullptr;
         if (fs_.listed.node == this) fs_.listed.node = nullptr;
     }
-    bool is_needed() const override
-    {
-        return inode_changed_ || is_waiting || is_orphan || doomed;
-    }
+    bool is_needed() const override { return inode_changed_ || is_waiting || is_orphan || doomed; }
     Result<void> load(uint64_t inode_offset);
 
     Result<size_t> read(uint64_t offset, std::span<std::byte> into) override;
@@ -778,14 +775,14 @@ private:
     Ext2& fs_;
     uint64_t inode_at_ = 0;  // on the device
     uint32_t flags_ = 0;
-    uint32_t seed_ = 0;         // of its checksums
-    uint64_t sectors_ = 0;      // of 512 bytes that it has, with those of its map
-    uint64_t attributes_ = 0;   // the block of extended attributes
-    uint64_t inline_tail_ = 0;  // where on the device inline data continues
-    std::byte block_[60] = {};  // pointers, the root of the extents, or data
-    Run run_;                   // what was mapped last
-    uint64_t room_hint_ = 0;    // directories: no room before this block
-    uint8_t kind_ = 0;          // as in the inode's mode
+    uint32_t seed_ = 0;           // of its checksums
+    uint64_t sectors_ = 0;        // of 512 bytes that it has, with those of its map
+    uint64_t attributes_ = 0;     // the block of extended attributes
+    uint64_t inline_tail_ = 0;    // where on the device inline data continues
+    std::byte block_[60] = {};    // pointers, the root of the extents, or data
+    Run run_;                     // what was mapped last
+    uint64_t room_hint_ = 0;      // directories: no room before this block
+    uint8_t kind_ = 0;            // as in the inode's mode
     bool inode_changed_ = false;  // and not written
 };
 

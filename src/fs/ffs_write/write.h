@@ -79,10 +79,7 @@ class WritableInode final : public Inode {
 public:
     WritableInode(WritableVolume& volume, uint32_t number, const InodeFields& fields);
     ~WritableInode() override;
-    bool is_needed() const override
-    {
-        return !stored_ || settling_ || moved_ || dead_ || orphan_;
-    }
+    bool is_needed() const override { return !stored_ || settling_ || moved_ || dead_ || orphan_; }
     Result<fs::Node*> find(std::string_view name) override;
     Result<size_t> write(uint64_t offset, std::span<const std::byte> from) override;
     Result<void> truncate(uint64_t bytes) override;
