@@ -12,7 +12,7 @@ from pathlib import Path
 from workbench import build, packages
 from workbench.console import BUILD, ROOT, Problem
 
-FUZZ_SECONDS, LONG_FUZZ_SECONDS = 3, 1800
+FUZZ_SECONDS, LONG_FUZZ_SECONDS = 2, 1800
 LIMIT = {"check": 600, "host": 600, "fuzz": 300, "emu": 1200}  # seconds, builds included
 CORPUS = ROOT / "tests/host/fuzz/corpus"
 Result = tuple[int, int]  # passed, failed
