@@ -13,8 +13,7 @@
 #include "vesper.h"
 #include "vesper_text.h"
 
-enum { mib = 1 << 20, block = 4096, at_once = 32, most_requests = 4096, few = 100,
-       rounds = 10 };
+enum { mib = 1 << 20, block = 4096, at_once = 32, most_requests = 4096, few = 100, rounds = 10 };
 
 static const char* word(const char* name); /* the value of NAME=VALUE; "" without */
 

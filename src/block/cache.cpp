@@ -30,7 +30,7 @@ struct BlockCache::Line {
 namespace {
 
 constexpr size_t straight_write = 16;  // lines from which on none is copied
-constexpr size_t staging_lines = 16;                      // what goes to the device at once
+constexpr size_t staging_lines = 16;   // what goes to the device at once
 constexpr size_t least_lines = 3, fewest = 32, most = 4096;
 constexpr hal::Duration request_limit = {60'000'000};
 constexpr size_t share = 8;         // of the kernel's memory, for one volume's lines
@@ -332,22 +332,19 @@ Result<void> BlockCache::read_lines(uint64_t offset, std::span<std::byte> into)
 
 // ---- reading, several runs at once
 
-BlockCache::Runs::~Runs() { end_all(); }
-
 Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
 {
     if (!cache_.has(offset, into.size())) return Error::invalid;
-    if (!straight_) return cache_.read_lines(offset, into);
-    bool goes_on =
-        offset == offset_ + rest_.size() && into.data() == rest_.data() + rest_.size();
+    if (config_can_write && !straight_) return cache_.read_lines(offset, into);
+    bool goes_on = offset == offset_ + rest_.size() && into.data() == rest_.data() + rest_.size();
     if (goes_on) {
         rest_ = {rest_.data(), rest_.size() + into.size()};
         return {};
     }
-    TRY(begin_rest());
+    if (config_can_write) TRY(begin_rest());
     offset_ = offset;
     rest_ = into;
-    return {};
+    return config_can_write ? Result<void>() : begin_rest();  // a small kernel: one by one
 }
 
 Result<void> BlockCache::Runs::begin_rest()
@@ -355,7 +352,7 @@ Result<void> BlockCache::Runs::begin_rest()
     const uint32_t block_bytes = cache_.device_.block_bytes;
     while (!rest_.empty()) {
         size_t piece = std::min<size_t>(rest_.size(), line_bytes - offset_ % line_bytes);
-        if (offset_ % block_bytes || rest_.size() < block_bytes ||
+        if (!straight_ || offset_ % block_bytes || rest_.size() < block_bytes ||
             cache_.find(offset_ / line_bytes)) {
             TRY(cache_.read_lines(offset_, rest_.first(piece)));
         } else {
@@ -372,6 +369,7 @@ Result<void> BlockCache::Runs::begin_rest()
 // What is newer in the cache, agree() adds at its end: until then nothing is written.
 Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into)
 {
+    if (!config_can_write) return cache_.device_.read(first, count, into);
     if (cache_.is_of_another_medium()) return Error::gone;
     if (begun_ - ended_ == most) end_first();
     if (begun_ == ended_) outer_ = std::exchange(cache_.runs_, this);
@@ -403,6 +401,7 @@ void BlockCache::Runs::end_all()
 
 Result<void> BlockCache::Runs::finish(uint64_t soon)
 {
+    if (!config_can_write) return {};
     TRY(begin_rest());
     uint64_t number = soon / line_bytes;
     if (begun_ != ended_ && soon && cache_.has(soon, 1) && !cache_.find(number))
@@ -418,10 +417,9 @@ void BlockCache::Runs::end_all_with(uint64_t number)
     std::byte* staging = cache_.get_staging();
     if (!staging || cache_.is_of_another_medium()) return end_all();
     const uint32_t block_bytes = cache_.device_.block_bytes;
-    BlockRequest request = {
-        .first = number * line_bytes / block_bytes,
-        .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
-        .data = staging};
+    BlockRequest request = {.first = number * line_bytes / block_bytes,
+                            .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
+                            .data = staging};
     cache_.device_.submit(request);
     end_all();
     wait_for(request);

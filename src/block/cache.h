@@ -17,6 +17,7 @@
 #include "hal/classes.h"
 #include "lib/heap.h"
 
+extern const bool config_can_write;  // config.h
 class BlockCache;
 
 // A journal: told before metadata is written in place, and when that is done.
@@ -200,7 +201,10 @@ class BlockCache::Runs {
 public:
     // `bytes`: how long all of it is, about.
     Runs(BlockCache& cache, size_t bytes) : cache_(cache), straight_(bytes >= least_bytes) {}
-    ~Runs();  // the memory is the caller's again
+    ~Runs()  // the memory is the caller's again
+    {
+        if (config_can_write) end_all();
+    }
     Runs(const Runs&) = delete;
 
     // The memory is filled when finish() has returned. Errors: those of BlockCache::read(); what
@@ -211,7 +215,7 @@ public:
     // nothing.
     Result<void> finish(uint64_t soon = 0);
     // So far nothing had to be waited for that finish() could bring `soon` along with.
-    bool is_short() const { return begun_ == 0 && rest_.empty(); }
+    bool is_short() const { return !config_can_write || (begun_ == 0 && rest_.empty()); }
 
 private:
     friend class BlockCache;

@@ -205,8 +205,7 @@ public:
     Result<bool> read_record(const Extent& directory, uint64_t& position, DirectoryRecord& record);
     // Where the link leads whose record is there; its length.
     Result<size_t> read_link(uint64_t place, Text<fs::max_path>* target);
-    Result<void> read(uint64_t offset, std::span<std::byte> into,
-                      BlockCache::Runs* runs = nullptr);
+    Result<void> read(uint64_t offset, std::span<std::byte> into, BlockCache::Runs* runs = nullptr);
     BlockCache& cache() { return cache_; }
     bool same(std::string_view name, std::string_view wanted) const;
     Object& scratch() { return scratch_; }

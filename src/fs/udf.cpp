@@ -159,8 +159,7 @@ public:
     Result<UdfNode*> node(Address address);
     // Where a block is, and how much of what follows lies behind it.
     Result<Place> find(Address address);
-    Result<void> read(uint64_t offset, std::span<std::byte> into,
-                      BlockCache::Runs* runs = nullptr);
+    Result<void> read(uint64_t offset, std::span<std::byte> into, BlockCache::Runs* runs = nullptr);
     BlockCache& cache() { return cache_; }
     // A block that begins with a sound tag; until the next call.
     Result<Bytes> descriptor(Address address);

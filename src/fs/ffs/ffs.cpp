@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include "config.h"
 
 namespace ufs {
 
@@ -333,14 +334,15 @@ Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
 }
 
 // The first wanted record at or after a position, which is left behind it. `piece` is the memory,
-// of directory_piece bytes, that its name will be in. False: there is none. A record may have become
-// a part of the one before it: its piece is gone through from the beginning, but where what was
-// listed last goes on.
+// of directory_piece bytes, that its name will be in. False: there is none. A record may have
+// become a part of the one before it: its piece is gone through from the beginning, but where what
+// was listed last goes on.
 template <class Wanted>
 Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted)
 {
     uint64_t start = position & ~uint64_t{directory_piece - 1};
-    bool goes_on = volume_.listed.directory == id && volume_.listed.position == position;
+    bool goes_on = config_can_write &&  // a small kernel does without
+                   volume_.listed.directory == id && volume_.listed.position == position;
     size_t from = goes_on ? static_cast<size_t>(position - start) : 0;
     for (; start < size; start += directory_piece, from = 0) {
         TRY(read_bytes(start + from, std::span(piece, directory_piece).subspan(from)));
@@ -376,7 +378,7 @@ Result<bool> Inode::next_entry(uint64_t& position, fs::DirectoryEntry& entry)
     entry.name.append(record.name);
     entry.id = record.inode;
     entry.type = type_of(record.type ? record.type : TRY(volume_.mode_of(record.inode)) >> 12);
-    volume_.listed = {id, position};
+    if (config_can_write) volume_.listed = {id, position};
     return true;
 }
 
