@@ -399,9 +399,8 @@ void BlockCache::Runs::end_all()
     cache_.runs_ = outer_;
 }
 
-Result<void> BlockCache::Runs::finish(uint64_t soon)
+Result<void> BlockCache::Runs::finish_long(uint64_t soon)
 {
-    if (!config_can_write) return {};
     TRY(begin_rest());
     uint64_t number = soon / line_bytes;
     if (begun_ != ended_ && soon && cache_.has(soon, 1) && !cache_.find(number))

@@ -203,7 +203,7 @@ public:
     Runs(BlockCache& cache, size_t bytes) : cache_(cache), straight_(bytes >= least_bytes) {}
     ~Runs()  // the memory is the caller's again
     {
-        if (config_can_write) end_all();
+        if (config_can_write && begun_ != ended_) end_all();
     }
     Runs(const Runs&) = delete;
 
@@ -213,7 +213,10 @@ public:
     // Of several errors that of the first run. `soon`: what the next read of the file will ask for
     // before anything else, such as the place of its blocks: it comes along if it is not here; 0:
     // nothing.
-    Result<void> finish(uint64_t soon = 0);
+    Result<void> finish(uint64_t soon = 0)
+    {
+        return config_can_write && straight_ ? finish_long(soon) : Result<void>();
+    }
     // So far nothing had to be waited for that finish() could bring `soon` along with.
     bool is_short() const { return !config_can_write || (begun_ == 0 && rest_.empty()); }
 
@@ -222,6 +225,7 @@ private:
     static constexpr size_t least_bytes = 4 * line_bytes;
     static constexpr unsigned most = 8;
 
+    Result<void> finish_long(uint64_t soon);
     Result<void> begin_rest();
     Result<void> begin(uint64_t first, uint32_t count, std::byte* into);
     void end_first();
