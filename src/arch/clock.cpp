@@ -21,9 +21,9 @@ struct Control : Register<Control, 3, uint8_t> {
 
 constexpr uint32_t hertz = 1193182;
 constexpr uint32_t reload_10_ms = 11932, reload_1_ms = 1193;
-constexpr uint64_t span_us = 5'000;  // what the TSC is measured by at least
-constexpr uint64_t long_measures_us[] = {100'000, 2'000'000};
-constexpr uint64_t tolerance_us = 100;
+constexpr uint32_t span_us = 5'000;  // what the TSC is measured by at least
+constexpr uint32_t long_measures_us[] = {100'000, 2'000'000};
+constexpr uint32_t tolerance_us = 100;
 
 struct Moment {
     uint64_t tsc, us;
@@ -65,18 +65,23 @@ uint64_t pit_us()
     return state.pit_ticks * 1'000'000 / hertz;
 }
 
-[[gnu::always_inline]] inline uint64_t to_us(uint64_t ticks, uint32_t us_per_tick_32)
+uint64_t to_us(uint64_t ticks, uint32_t us_per_tick_32)
 {
     uint64_t low = (ticks & 0xffffffff) * us_per_tick_32 >> 32;
     return low + (ticks >> 32) * us_per_tick_32;
 }
 
-[[gnu::always_inline]] inline uint64_t tsc_us(const Estimate& estimate, uint64_t tsc)
+uint64_t tsc_us(const Estimate& estimate, uint64_t tsc)
 {
     return estimate.from.us + to_us(tsc - estimate.from.tsc, estimate.us_per_tick_32);
 }
 
-void begin_measures(Moment now)
+[[gnu::noinline]] uint32_t rate_of(uint32_t us, uint64_t ticks)
+{
+    return static_cast<uint32_t>((uint64_t{us} << 32) / ticks);
+}
+
+void begin_measures(const Moment& now)
 {
     state.span = state.measure = now;
     state.measured = 0;
@@ -94,32 +99,32 @@ void set_estimate(uint32_t us_per_tick_32, Moment now)
 // Whatever goes wrong (ticks of the 8254 that nobody saw, a hypervisor's pause) makes the TSC seem
 // to have more ticks in a microsecond than it has. So from the ticks of the clock the span with the
 // fewest is taken; the long measures, which are finer, count if nothing was lost in them.
-void measure(Moment before, Moment after)
+void measure(uint64_t before, uint64_t us, uint64_t after)
 {
-    uint64_t passed = after.us - state.span.us, ticks = after.tsc - state.span.tsc;
+    auto passed = static_cast<uint32_t>(us - state.span.us);
+    uint64_t ticks = after - state.span.tsc;
     if (passed < span_us) return;
-    state.span = before;
-    if (ticks < passed * 2) {  // slower than 2 MHz: not a TSC
+    state.span = {before, us};
+    if (ticks / 2 < passed) {  // slower than 2 MHz: not a TSC
         state.estimate = nullptr;
         cpu::features.tsc = false;
         return;
     }
     const Estimate* known = state.estimate;
     uint32_t known_rate = known ? known->us_per_tick_32 : 0;
-    auto found = static_cast<uint32_t>((passed << 32) / ticks);
+    uint32_t found = rate_of(passed, ticks);
     uint32_t sure = known && state.span_found < found ? state.span_found : found;  // twice
     state.span_found = found;
     if (sure > known_rate + known_rate / 256) {
-        set_estimate(sure, after);
-        state.measure = before;
-        state.measured = 0;
-        return;
+        set_estimate(sure, {after, us});
+        return begin_measures(state.span);
     }
-    passed = after.us - state.measure.us, ticks = after.tsc - state.measure.tsc;
+    passed = static_cast<uint32_t>(us - state.measure.us);
+    ticks = after - state.measure.tsc;
     if (passed < long_measures_us[state.measured]) return;
-    state.measure = before;
+    state.measure = state.span;
     if (to_us(ticks, known_rate) > passed + tolerance_us) return;
-    set_estimate(static_cast<uint32_t>((passed << 32) / ticks), after);
+    set_estimate(rate_of(passed, ticks), {after, us});
     ++state.measured;
 }
 
@@ -128,7 +133,7 @@ uint64_t read_and_measure()
 {
     if (!cpu::features.tsc || state.measured == std::size(long_measures_us)) return pit_us();
     uint64_t before = cpu::read_tsc(), us = pit_us(), after = cpu::read_tsc();
-    measure({before, us}, {after, us});
+    measure(before, us, after);
     return us;
 }
 

@@ -312,6 +312,7 @@ uint8_t BlockCache::filled(size_t within, size_t bytes) const
 
 Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
 {
+    if (!config_can_write) return read_lines(offset, into);
     Runs runs(*this, into.size());
     TRY(runs.read(offset, into));
     return runs.finish();
@@ -319,8 +320,16 @@ Result<void> BlockCache::read(uint64_t offset, std::span<std::byte> into)
 
 Result<void> BlockCache::read_lines(uint64_t offset, std::span<std::byte> into)
 {
+    if (!has(offset, into.size())) return Error::invalid;
     while (!into.empty()) {
         size_t within = offset % line_bytes, piece = std::min(into.size(), line_bytes - within);
+        size_t whole = config_can_write || within ? 0 : into.size() / line_bytes;
+        if (whole > 1) {  // a small kernel has no Runs, which take as long a way
+            TRY(load(offset / line_bytes, whole, into.data()));
+            offset += whole * line_bytes;
+            into = into.subspan(whole * line_bytes);
+            continue;
+        }
         Line* line = TRY(fetch(offset / line_bytes));
         TRY(complete(*line, within, piece));
         memcpy(into.data(), line->data + within, piece);
@@ -334,17 +343,17 @@ Result<void> BlockCache::read_lines(uint64_t offset, std::span<std::byte> into)
 
 Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
 {
+    if (!config_can_write || !straight_) return cache_.read_lines(offset, into);
     if (!cache_.has(offset, into.size())) return Error::invalid;
-    if (config_can_write && !straight_) return cache_.read_lines(offset, into);
     bool goes_on = offset == offset_ + rest_.size() && into.data() == rest_.data() + rest_.size();
     if (goes_on) {
         rest_ = {rest_.data(), rest_.size() + into.size()};
         return {};
     }
-    if (config_can_write) TRY(begin_rest());
+    TRY(begin_rest());
     offset_ = offset;
     rest_ = into;
-    return config_can_write ? Result<void>() : begin_rest();  // a small kernel: one by one
+    return {};
 }
 
 Result<void> BlockCache::Runs::begin_rest()
@@ -352,7 +361,7 @@ Result<void> BlockCache::Runs::begin_rest()
     const uint32_t block_bytes = cache_.device_.block_bytes;
     while (!rest_.empty()) {
         size_t piece = std::min<size_t>(rest_.size(), line_bytes - offset_ % line_bytes);
-        if (!straight_ || offset_ % block_bytes || rest_.size() < block_bytes ||
+        if (offset_ % block_bytes || rest_.size() < block_bytes ||
             cache_.find(offset_ / line_bytes)) {
             TRY(cache_.read_lines(offset_, rest_.first(piece)));
         } else {
@@ -369,7 +378,6 @@ Result<void> BlockCache::Runs::begin_rest()
 // What is newer in the cache, agree() adds at its end: until then nothing is written.
 Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into)
 {
-    if (!config_can_write) return cache_.device_.read(first, count, into);
     if (cache_.is_of_another_medium()) return Error::gone;
     if (begun_ - ended_ == most) end_first();
     if (begun_ == ended_) outer_ = std::exchange(cache_.runs_, this);

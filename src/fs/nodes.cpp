@@ -105,7 +105,6 @@ size_t Nodes::most() const
 
 bool Nodes::give_up()
 {
-    if (count_ <= fewest && limit_ == no_limit) return true;
     size_t limit = most();
     for (size_t left = count_; left && count_ > limit; --left) {
         CachedNode& node = *oldest_;

@@ -260,12 +260,12 @@ Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
 {
     unsigned level = 0;
     uint64_t rest = block - direct_pointers;
-    for (; rest >> (volume_.index_shift * (level + 1)); ++level)
-        rest -= uint64_t{1} << (volume_.index_shift * (level + 1));
+    uint64_t below = uint64_t{1} << volume_.index_shift;  // the table, in blocks of the file
+    for (; rest >= below; ++level, below <<= volume_.index_shift) rest -= below;
     uint64_t table = volume_.pointer(pointers_, direct_pointers + level);
     for (;; --level) {
-        unsigned shift = volume_.index_shift * level;  // so many blocks below each of its pointers
-        holes = (uint64_t{1} << (shift + volume_.index_shift)) - rest;
+        unsigned shift = volume_.index_shift * level;
+        holes = below - rest;
         if (table == 0) return uint64_t{0};
         if (!volume_.holds(table, 0, uint64_t{1} << volume_.block_shift)) {
             return hal::fail(Error::corrupt,
@@ -278,7 +278,8 @@ Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
         std::byte entry[8];
         TRY(volume_.cache.read(place, std::span(entry).first(1u << volume_.pointer_shift())));
         table = volume_.pointer(entry, 0);
-        rest &= (uint64_t{1} << shift) - 1;
+        below >>= volume_.index_shift;
+        rest &= below - 1;
     }
 }
 
@@ -333,12 +334,12 @@ Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
     return record;
 }
 
-// The first wanted record at or after a position, which is left behind it. `piece` is the memory,
-// of directory_piece bytes, that its name will be in. False: there is none. A record may have
-// become a part of the one before it: its piece is gone through from the beginning, but where what
-// was listed last goes on.
-template <class Wanted>
-Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted)
+// The first record of that name at or after a position, which is left behind it; "": of any name
+// but "." and "..". `piece` is the memory, of directory_piece bytes, that its name will be in.
+// False: there is none. A record may have become a part of the one before it: its piece is gone
+// through from the beginning, but where what was listed last goes on.
+Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece,
+                         std::string_view name)
 {
     uint64_t start = position & ~uint64_t{directory_piece - 1};
     bool goes_on = config_can_write &&  // a small kernel does without
@@ -348,7 +349,10 @@ Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece, W
         TRY(read_bytes(start + from, std::span(piece, directory_piece).subspan(from)));
         for (size_t at = from; at < directory_piece; at += record.bytes) {
             record = TRY(record_at(piece, at));
-            if (start + at < position || record.inode < root_inode || !wanted(record)) continue;
+            if (start + at < position || record.inode < root_inode) continue;
+            bool is_wanted =
+                name.empty() ? record.name != "." && record.name != ".." : record.name == name;
+            if (!is_wanted) continue;
             position = start + at + record.bytes;
             return true;
         }
@@ -362,8 +366,7 @@ Result<fs::Node*> Inode::find(std::string_view name)
     std::byte piece[directory_piece];
     Record record;
     uint64_t position = 0;
-    auto has_name = [&](const Record& r) { return r.name == name; };
-    if (!TRY(scan(position, record, piece, has_name))) return nullptr;
+    if (!TRY(scan(position, record, piece, name))) return nullptr;
     return TRY(volume_.inode(record.inode));
 }
 
@@ -372,8 +375,7 @@ Result<bool> Inode::next_entry(uint64_t& position, fs::DirectoryEntry& entry)
     if (type != fs::NodeType::directory) return Error::not_directory;
     std::byte piece[directory_piece];
     Record record;
-    auto is_other = [](const Record& r) { return r.name != "." && r.name != ".."; };
-    if (!TRY(scan(position, record, piece, is_other))) return false;
+    if (!TRY(scan(position, record, piece, ""))) return false;
     entry.name.clear();
     entry.name.append(record.name);
     entry.id = record.inode;

@@ -54,8 +54,7 @@ protected:
     std::byte pointers_[all_pointers * 8];
 
 private:
-    template <class Wanted>
-    Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, Wanted wanted);
+    Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, std::string_view name);
 };
 
 class Volume : public fs::FileSystem {
