@@ -67,13 +67,13 @@ uint64_t pit_us()
 
 uint64_t to_us(uint64_t ticks, uint32_t us_per_tick_32)
 {
-    uint64_t low = (ticks & 0xffffffff) * us_per_tick_32 >> 32;
-    return low + (ticks >> 32) * us_per_tick_32;
+    auto low = static_cast<uint32_t>((ticks & 0xffffffff) * us_per_tick_32 >> 32);
+    return (ticks >> 32) * us_per_tick_32 + low;
 }
 
 uint64_t tsc_us(const Estimate& estimate, uint64_t tsc)
 {
-    return estimate.from.us + to_us(tsc - estimate.from.tsc, estimate.us_per_tick_32);
+    return to_us(tsc - estimate.from.tsc, estimate.us_per_tick_32) + estimate.from.us;
 }
 
 [[gnu::noinline]] uint32_t rate_of(uint32_t us, uint64_t ticks)
@@ -193,8 +193,8 @@ namespace hal {
 
 uint64_t now_us()
 {
-    if (const Estimate* estimate = state.estimate) return tsc_us(*estimate, cpu::read_tsc());
-    return pit_now();
+    const Estimate* estimate = state.estimate;
+    return estimate ? tsc_us(*estimate, cpu::read_tsc()) : pit_now();
 }
 
 ClockSource clock_source()
