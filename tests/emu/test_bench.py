@@ -73,7 +73,8 @@ def test_requests_to_a_disk_are_counted():
 @pytest.mark.parametrize("system", ["ffs2", "fat32"])
 def test_files_are_counted(system):
     rows = storage.measure(fs.files(system, "Vesper", quick=True), 60, counted=True)
-    assert [row.name for row in rows] == ["raw", "write", "make", "read", "list"]
+    in_turns = ["raw", "read"] * 10
+    assert [row.name for row in rows] == ["write", "make", *in_turns, "list"]
     assert all(0 < row.instructions for row in rows)
 
 
