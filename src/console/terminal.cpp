@@ -8,8 +8,9 @@
 
 namespace {
 
-// Between the bytes of one sequence; a person is slower. 115200 baud need 0.1 ms, a network some.
-constexpr uint64_t gap_us = 20'000;
+// Between the bytes of one sequence; a person is slower. 115200 baud need 0.1 ms, a network some,
+// and a busy host 20 ms and more before a virtual machine goes on.
+constexpr uint64_t gap_us = 50'000;
 constexpr uint8_t escape = 27;
 
 // A character of code page 437 in ASCII: shades, lines and blocks by what resembles them.
