@@ -58,7 +58,7 @@ def main(words: list[str]) -> int:
         count = found[name]
         once = count - repeats * repeated
         print(f"{title:40}{count:9,}{once:12,}{most or '':>10}".rstrip())
-        if most and once > most:
+        if most and once >= most:
             late.append(name)
     if late:
         print(f"\nMore than they may: {', '.join(late)}")

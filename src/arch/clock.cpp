@@ -65,13 +65,14 @@ uint64_t pit_us()
     return state.pit_ticks * 1'000'000 / hertz;
 }
 
-uint64_t to_us(uint64_t ticks, uint32_t us_per_tick_32)
+[[gnu::always_inline]] inline uint64_t to_us(uint64_t ticks, uint32_t us_per_tick_32)
 {
     auto low = static_cast<uint32_t>((ticks & 0xffffffff) * us_per_tick_32 >> 32);
+    asm("" : "+r"(low));  // first: the other product would have to wait on the stack
     return (ticks >> 32) * us_per_tick_32 + low;
 }
 
-uint64_t tsc_us(const Estimate& estimate, uint64_t tsc)
+[[gnu::always_inline]] inline uint64_t tsc_us(const Estimate& estimate, uint64_t tsc)
 {
     return to_us(tsc - estimate.from.tsc, estimate.us_per_tick_32) + estimate.from.us;
 }
@@ -140,7 +141,8 @@ uint64_t read_and_measure()
 [[gnu::noinline]] uint64_t pit_now()
 {
     InterruptsOff interrupts;
-    return read_and_measure();
+    uint64_t us = read_and_measure();
+    return state.estimate ? now_us() : us;  // it may have come just before
 }
 
 void on_tick(void*)

@@ -206,6 +206,8 @@ TEST_F(Fdc, CopiesWhatTheDmaDoesNotReach)
     uint64_t before = hal::bytes_bounced;
     alignas(4096) static std::byte page[4096];  // which does not cross 64 KiB
     EXPECT_TRUE(drive.read(0, 8, page));
+    for (unsigned i = 0; i < 8; ++i)
+        EXPECT_EQ(memcmp(page + i * 512, fake.drives[0].disk->block(i).data(), 512), 0) << i;
     EXPECT_EQ(hal::bytes_bounced, before);
     machine.next_address = 20 << 20;  // the buffer is not there yet, and too high
     EXPECT_EQ(read(drive, 0, 8).error(), Error::no_memory);
