@@ -58,8 +58,8 @@ BlockCache::~BlockCache()
     BlockCopies** link = &device_.disk().copies;
     while (*link != this) link = &(*link)->next;
     *link = next;
-    while (Line* line = newest_) {
-        newest_ = line->older;
+    for (Line *line = lines_.newest(), *older; line; line = older) {
+        older = line->older;
         release(*line);
     }
     delete[] table_;
@@ -129,32 +129,11 @@ void BlockCache::release(Line& line)
     delete[] reinterpret_cast<std::byte*>(&line);
 }
 
-void BlockCache::unlink(Line& line)
-{
-    (line.newer ? line.newer->older : newest_) = line.older;
-    (line.older ? line.older->newer : oldest_) = line.newer;
-}
-
-void BlockCache::use(Line& line)
-{
-    if (newest_ == &line) return;
-    unlink(line);
-    link(line);
-}
-
-void BlockCache::link(Line& line)
-{
-    line.newer = nullptr;
-    line.older = newest_;
-    (newest_ ? newest_->newer : oldest_) = &line;
-    newest_ = &line;
-}
-
 bool BlockCache::grow()
 {
     auto memory = new (std::nothrow) std::byte[sizeof(Line) + line_bytes];
     if (!memory) return false;
-    link(*new (memory) Line{.data = memory + sizeof(Line)});
+    lines_.add(*new (memory) Line{.data = memory + sizeof(Line)});
     ++line_count_;
     return true;
 }
@@ -166,10 +145,10 @@ BlockCache::Line* BlockCache::spare()
     // Many large caches leave the few lines of a small one.
     bool is_small = line_count_ * line_bytes < memory.total / small_share;
     bool has_room = line_count_ < limit_ && memory.free > memory.total / (is_small ? 8 : 4);
-    if ((line_count_ < least_lines || has_room) && grow()) return newest_;
+    if ((line_count_ < least_lines || has_room) && grow()) return lines_.newest();
     for (size_t dirty = dirty_count_ + 1; dirty; --dirty) {
-        Line* line = oldest_;
-        use(*line);  // a dirty one is not looked at again soon
+        Line* line = lines_.oldest();
+        lines_.use(*line);  // a dirty one is not looked at again soon
         if (line->dirty) continue;
         remove(*line);
         return line;
@@ -181,7 +160,7 @@ Result<BlockCache::Line*> BlockCache::victim()
 {
     if (Line* line = spare()) return line;
     if (!config_can_write) return Error::no_memory;
-    if (held_ && grow()) return newest_;
+    if (held_ && grow()) return lines_.newest();
     if (held_ && journal_) return Error::no_memory;
     TRY(write_back());
     Line* line = spare();
@@ -191,12 +170,12 @@ Result<BlockCache::Line*> BlockCache::victim()
 void BlockCache::set_limit(size_t lines)
 {
     limit_ = std::max(lines, least_lines);
-    for (Line* line = oldest_; line && line_count_ > limit_;) {
+    for (Line* line = lines_.oldest(); line && line_count_ > limit_;) {
         Line* newer = line->newer;
         if (!line->dirty) {
             remove(*line);
             forget_edges_to(*line);
-            unlink(*line);
+            lines_.remove(*line);
             release(*line);
             --line_count_;
         }
@@ -235,7 +214,7 @@ bool BlockCache::read_ahead(Line& line, uint64_t number, size_t lines)
     keep(number + 1, lines - 1, staging + line_bytes, &line);
     memcpy(line.data, staging, line_bytes);
     insert(line, number);
-    use(line);
+    lines_.use(line);
     return true;
 }
 
@@ -270,7 +249,7 @@ Result<BlockCache::Line*> BlockCache::fetch(uint64_t number, bool whole)
     Line* line = find(number);
     if (line) {
         ++counts_.hits;
-        use(*line);
+        lines_.use(*line);
         return line;
     }
     ++counts_.misses;
@@ -474,7 +453,7 @@ void BlockCache::agree(bool written, uint64_t first, uint32_t count, std::byte* 
         }
         return;
     }
-    for (Line* line = newest_; line; line = line->older) {
+    for (Line* line = lines_.newest(); line; line = line->older) {
         if (line->number >= from && line->number < to) agree(*line, written, first, count, data);
     }
 }
@@ -592,7 +571,7 @@ void BlockCache::forget(uint64_t offset, uint64_t bytes)
         }
         return;
     }
-    for (Line* line = newest_; line; line = line->older) {
+    for (Line* line = lines_.newest(); line; line = line->older) {
         if (line->dirty && line->number >= from && line->number <= to) drop(*line);
     }
 }
@@ -610,7 +589,7 @@ void BlockCache::drop_edges(Line& line)
 // The line will be no more.
 void BlockCache::forget_edges_to(const Line& gone)
 {
-    for (Line* line = newest_; line; line = line->older) {
+    for (Line* line = lines_.newest(); line; line = line->older) {
         for (Edge** link = &line->before; *link;) {
             Edge* edge = *link;
             if (edge->first == &gone) {
@@ -722,7 +701,7 @@ template <class Wanted> Result<void> BlockCache::collect(Wanted wanted)
         if (!chosen_) return Error::no_memory;
     }
     chosen_count_ = 0;
-    for (Line* line = newest_; line; line = line->older) {
+    for (Line* line = lines_.newest(); line; line = line->older) {
         if (line->dirty && wanted(*line)) chosen_[chosen_count_++] = line;
     }
     std::sort(chosen_, chosen_ + chosen_count_,

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <span>
 #include "hal/classes.h"
+#include "lib/by_age.h"
 #include "lib/heap.h"
 
 extern const bool config_can_write;  // config.h
@@ -122,9 +123,6 @@ private:
     Line* find(uint64_t number);
     void insert(Line& line, uint64_t number);
     void remove(Line& line);
-    void link(Line& line);
-    void unlink(Line& line);
-    void use(Line& line);
     void release(Line& line);
     bool grow();
     Line* spare();
@@ -177,7 +175,7 @@ private:
     uint64_t bytes_;
     unsigned medium_;
     size_t limit_, line_count_ = 0, dirty_count_ = 0, dirty_metadata_ = 0;
-    Line *newest_ = nullptr, *oldest_ = nullptr;
+    ByAge<Line> lines_;
     Line** table_ = nullptr;   // by number
     Line** chosen_ = nullptr;  // those that are to be written next, sorted
     size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;

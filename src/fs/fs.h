@@ -105,12 +105,13 @@ public:
     virtual ~CachedNode() = default;
     // It cannot yet: something is still to be written, or points to it.
     virtual bool is_needed() const { return false; }
-    virtual void given_up() {}                    // it will be deleted now
-    CachedNode* newer() const { return newer_; }  // the one that was used after it
+    virtual void given_up() {}  // it will be deleted now
+
+    CachedNode *newer = nullptr, *older = nullptr;  // in Nodes, by when they were used
 
 private:
     friend class Nodes;
-    CachedNode *next_ = nullptr, *newer_ = nullptr, *older_ = nullptr;
+    CachedNode* next_ = nullptr;
 };
 
 class FileSystem {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fs/nodes.h"
 #include <algorithm>
-#include <utility>
 #include "fs/fs.h"
 #include "lib/heap.h"
 
@@ -23,7 +22,7 @@ Nodes::~Nodes()
 
 void Nodes::clear()
 {
-    while (CachedNode* node = oldest_) {
+    while (CachedNode* node = oldest()) {
         remove(*node);
         delete node;
     }
@@ -39,7 +38,7 @@ CachedNode* Nodes::find(uint64_t id)
 {
     CachedNode* node = bucket(id);
     while (node && node->id != id) node = node->next_;
-    if (node) use(*node);
+    if (node) used_.use(*node);
     return node;
 }
 
@@ -54,9 +53,7 @@ void Nodes::add(CachedNode& node)
 {
     if (++count_ > buckets_) grow();
     put(node);
-    node.older_ = std::exchange(newest_, &node);
-    node.newer_ = nullptr;
-    (node.older_ ? node.older_->newer_ : oldest_) = &node;
+    used_.add(node);
 }
 
 void Nodes::remove(CachedNode& node)
@@ -65,22 +62,7 @@ void Nodes::remove(CachedNode& node)
     while (*link != &node) link = &(*link)->next_;
     *link = node.next_;
     --count_;
-    unlink(node);
-}
-
-void Nodes::unlink(CachedNode& node)
-{
-    (node.newer_ ? node.newer_->older_ : newest_) = node.older_;
-    (node.older_ ? node.older_->newer_ : oldest_) = node.newer_;
-}
-
-void Nodes::use(CachedNode& node)
-{
-    if (newest_ == &node) return;
-    unlink(node);
-    node.older_ = std::exchange(newest_, &node);
-    node.newer_ = nullptr;
-    node.older_->newer_ = &node;
+    used_.remove(node);
 }
 
 // Where there is no memory for that, chains become longer.
@@ -92,7 +74,7 @@ void Nodes::grow()
     if (table_ != few_) delete[] table_;
     table_ = larger;
     buckets_ = count;
-    for (CachedNode* node = oldest_; node; node = node->newer_) put(*node);
+    for (CachedNode* node = oldest(); node; node = node->newer) put(*node);
 }
 
 size_t Nodes::most() const
@@ -107,9 +89,9 @@ bool Nodes::give_up()
 {
     size_t limit = most();
     for (size_t left = count_; left && count_ > limit; --left) {
-        CachedNode& node = *oldest_;
+        CachedNode& node = *oldest();
         if (node.is_open() || node.is_needed()) {
-            use(node);  // and not looked at again soon
+            used_.use(node);  // and not looked at again soon
         } else {
             node.given_up();
             remove(node);

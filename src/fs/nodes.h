@@ -7,6 +7,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include "lib/by_age.h"
 
 namespace fs {
 
@@ -22,7 +23,7 @@ public:
     void add(CachedNode& node);     // whose owner this is from now on
     void remove(CachedNode& node);  // does not delete it
     void clear();                   // deletes all of them
-    CachedNode* oldest() const { return oldest_; }
+    CachedNode* oldest() const { return used_.oldest(); }
 
     // Between two operations, when nobody has a pointer to a node that is not open. False: there
     // are still too many, which have to be written first.
@@ -35,14 +36,12 @@ private:
     size_t most() const;
     CachedNode*& bucket(uint64_t id) const;
     void put(CachedNode& node);
-    void use(CachedNode& node);
-    void unlink(CachedNode& node);
     void grow();
 
     CachedNode* few_[first_buckets] = {};
     CachedNode** table_ = few_;  // a power of two of chains
     size_t buckets_ = first_buckets, count_ = 0, limit_ = no_limit;
-    CachedNode *newest_ = nullptr, *oldest_ = nullptr;
+    ByAge<CachedNode> used_;
 };
 
 }  // namespace fs

@@ -191,7 +191,7 @@ Result<uint64_t> P9Fs::free_bytes() { return TRY(space()).free; }
 template <class Function> void P9Fs::for_each(Function function)
 {
     for (const fs::Nodes* some : {&nodes, &strays_}) {
-        for (fs::CachedNode* node = some->oldest(); node; node = node->newer())
+        for (fs::CachedNode* node = some->oldest(); node; node = node->newer)
             function(static_cast<P9Node&>(*node));
     }
 }
