@@ -79,7 +79,7 @@ struct Com : testing::Test {
         machine.keys.clear();
         chip.arrive(text);
         first_input_device()->poll();
-        machine.now_us += 30'000;
+        machine.now_us += 60'000;
         first_input_device()->poll();
         return machine.keys;
     }
