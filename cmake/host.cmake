@@ -17,6 +17,8 @@ set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined
 find_package(GTest REQUIRED)
 add_library(parts STATIC ${sources} ${CMAKE_BINARY_DIR}/config.cpp)
 target_compile_options(parts PRIVATE ${sanitize} -O1 -fsanitize=fuzzer-no-link)
+target_precompile_headers(parts PRIVATE <algorithm> <array> <bit> <cstring> <span> <string>
+  <string_view> <utility> <vector> src/hal/classes.h src/hal/driver.h)
 set(programs parts)
 
 # GoogleTest's templates take three times as long to compile optimised, and its headers are most
@@ -39,6 +41,13 @@ foreach(source ${fuzzers})
   target_compile_options(${name} PRIVATE ${sanitize} -O1 -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE ${sanitize} -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE parts GTest::gtest)
+  if(first_fuzzer)
+    target_precompile_headers(${name} REUSE_FROM ${first_fuzzer})
+  else()
+    set(first_fuzzer ${name})
+    target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <map> <string> <vector>
+      ${CMAKE_SOURCE_DIR}/tests/host/fakes/machine.h ${CMAKE_SOURCE_DIR}/tests/host/images.h)
+  endif()
   list(APPEND programs ${name})
 endforeach()
 

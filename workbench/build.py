@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from workbench import packages
@@ -19,10 +20,29 @@ def kernel(config: str = "GENERIC", clang: bool = False) -> Path:
         raise Problem(f"there is no configuration {config}",
                       f"conf/ has {', '.join(configurations())}; another file there makes one.")
     packages.ensure(*packages.BUILD, *(["clang"] if clang else []))
-    folder = BUILD / (f"{config}-clang" if clang else config)
-    run("clang" if clang else "GENERIC", folder, f"Building the kernel ({folder.name})",
-        f"-DVESPER_CONFIG={config}", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    folder = kernel_folder(config, clang)
+    with Step(f"Building the kernel ({folder.name})") as step:
+        make_kernel(config, clang, step.progress)
     return folder / "vesper"
+
+
+def every_kernel() -> None:
+    """Each configuration, and GENERIC by clang, at the same time: g++ links on one processor."""
+    packages.ensure(*packages.BUILD, "clang")
+    with Step("Building all kernels"), ThreadPoolExecutor() as pool:
+        made = [pool.submit(make_kernel, config) for config in configurations()]
+        made.append(pool.submit(make_kernel, "GENERIC", clang=True))
+        for one in made:
+            one.result()
+
+
+def kernel_folder(config: str, clang: bool) -> Path:
+    return BUILD / (f"{config}-clang" if clang else config)
+
+
+def make_kernel(config: str, clang: bool = False, progress=lambda done: None) -> None:
+    make("clang" if clang else "GENERIC", kernel_folder(config, clang), progress,
+         f"-DVESPER_CONFIG={config}", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
 
 
 def environment() -> dict[str, str]:
@@ -32,8 +52,13 @@ def environment() -> dict[str, str]:
 
 
 def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
+    with Step(title) as step:
+        make(preset, folder, step.progress, *definitions)
+
+
+def make(preset: str, folder: Path, progress, *definitions: str) -> None:
     """Configures if need be, and builds; the compiler is heard only when it fails."""
-    with Step(title) as step, alone_in(folder):
+    with alone_in(folder):
         configure(preset, folder, *definitions)
         process = subprocess.Popen(["ninja", "-C", str(folder)], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -41,7 +66,7 @@ def run(preset: str, folder: Path, title: str, *definitions: str) -> None:
         said = []
         for line in process.stdout:
             if done := re.match(r"\[(\d+/\d+)\]", line):
-                step.progress(done[1])
+                progress(done[1])
             elif not line.startswith(("/usr/bin/", ": &&", "ninja: ", "-- ")):
                 said.append(line)
         if process.wait():

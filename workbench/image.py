@@ -210,8 +210,9 @@ def boot_code(core_at: int) -> bytes:
 
 
 def copy_sparse(source, target, at: int) -> None:
-    while block := source.read(1 << 16):
-        if any(block):
+    nothing = bytes(1 << 16)
+    while block := source.read(len(nothing)):
+        if block != nothing[:len(block)]:
             target.seek(at)
             target.write(block)
         at += len(block)

@@ -70,8 +70,8 @@ def check(options) -> Result:
 def host(options) -> Result:
     packages.ensure(*packages.HOST)
     build.run("host", BUILD / "host", "Building the host tests and the fuzzers")
-    shards = os.cpu_count() or 1
-    with ThreadPoolExecutor(shards) as pool:
+    shards = 4 * (os.cpu_count() or 1)  # more than run at once: they take different times
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda shard: run_host_tests(options, shard, shards),
                                 range(shards)))
     return sum(good for good, _ in results), sum(bad for _, bad in results)
@@ -127,9 +127,7 @@ def run_fuzzer(program: Path, options) -> bool:
 
 def emulator(options) -> Result:
     packages.ensure(*packages.EMULATORS)
-    for config in build.configurations():  # not in the time that one test may take
-        build.kernel(config)
-    build.kernel(clang=True)
+    build.every_kernel()  # not in the time that one test may take
     report = BUILD / "emu.xml"
     report.unlink(missing_ok=True)
     chosen = ["-k", options.filter] if options.filter else []

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A PC for tests: the workbench's emulator with fingers, eyes and a ruler."""
+import functools
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,15 @@ PROMPT = run.PROMPT
 # Options for QEMU: while the machine waits, its clocks jump from timer to timer. It must not wait
 # for what takes the host's time, as IDE disks do.
 WITHOUT_WAITING = ("-icount", "shift=3,sleep=off")
+
+kernel_of = functools.cache(build.kernel)  # nobody changes a source while the tests run
+
+
+@functools.cache
+def compiled(source: Path, changed: int) -> tuple[Path, tempfile.TemporaryDirectory]:
+    """What payload.make() makes of a source, once for all tests, and the folder that it is in."""
+    folder = tempfile.TemporaryDirectory()
+    return payload.make(source, Path(folder.name)), folder
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Machine(Watched, qemu.Emulator):
     def __init__(self, pc: qemu.Pc, work: Path):
         super().__init__(pc)
         self.work = work
+        self.kexec: Path | None = None  # the payload's binary, where start() was given its source
 
     @classmethod
     def start(cls, kexec, *words: str, work: Path, files: dict[str, bytes] | None = None,
@@ -83,11 +95,14 @@ class Machine(Watched, qemu.Emulator):
             (work / "kexec.bin").write_bytes(kexec)
             kexec = work / "kexec.bin"
         elif kexec:
-            kexec = payload.make(payload.find(str(kexec)), work)
-        pc = run.machine(options, kernel or build.kernel(options.config), kexec, work)
+            source = payload.find(str(kexec))
+            kexec, _ = compiled(source, source.stat().st_mtime_ns)
+        pc = run.machine(options, kernel or kernel_of(options.config), kexec, work)
         if change:
             change(pc)
-        return cls(pc, work)
+        machine = cls(pc, work)
+        machine.kexec = kexec
+        return machine
 
     def keys(self, *names: str) -> None:
         """Presses and releases keys of the PC's keyboard, which QEMU names: "a", "shift-a"."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from machine import PROMPT, Machine
+from workbench import payload
 from workbench.console import ROOT
 
 PAYLOAD = Path(__file__).parent / "payloads/debugged.c"
@@ -218,7 +219,8 @@ def lined(tmp_path, running):
     def start(args: str) -> Machine:
         options = ("-chardev", f"socket,id=gdb,path={tmp_path}/com1,server=on,wait=off",
                    "-serial", "chardev:gdb")
-        running.append(Machine.start(PAYLOAD, "--append", f"gdb=com1 args={args}",
+        kexec = payload.make(PAYLOAD, tmp_path / "work")  # and debugged.elf, for gdb()
+        running.append(Machine.start(kexec, "--append", f"gdb=com1 args={args}",
                                      work=tmp_path / "work", qemu_options=options))
         running[-1].see(WAITING)
         return running[-1]

@@ -24,6 +24,7 @@ class MachinePort:
     def __init__(self, machine: Machine):
         self.machine = machine
         self.at = machine.output.rfind(b"\n") + 1
+        self.sent = 0
 
     def read(self, seconds: float) -> bytes:
         if self.at == len(self.machine.output):
@@ -33,6 +34,7 @@ class MachinePort:
         return new
 
     def write(self, data: bytes) -> None:
+        self.sent += len(data)
         self.machine.send(data)
 
     def send_break(self) -> None:
@@ -68,18 +70,14 @@ def test_into_the_monitor(monitor):
     returns(monitor)
 
 
-def test_100_kib_arrive_whole_and_soon(monitor, tmp_path):
+def test_100_kib_arrive_whole_and_hardly_any_of_it_twice(monitor, tmp_path):
     image = payload.make(PAYLOADS / "big.asm", tmp_path).read_bytes()
     assert len(image) > 100 << 10
-    times = []  # 0.9 s where nobody else works; of some tries one is hardly disturbed
-    while len(times) < 5 and min(times, default=10) >= 10:
-        began = time.monotonic()
-        send(monitor, image, args="with arguments")
-        times.append(time.monotonic() - began)
-        monitor.see("with arguments")
-        returns(monitor, total(image))
-    print(f"{len(image)} bytes took {times} s")
-    assert min(times) < 10
+    port = MachinePort(monitor)
+    push.Push(port).send(image, args="with arguments")
+    monitor.see("with arguments")
+    returns(monitor, total(image))
+    assert len(image) < port.sent < len(image) * 1.5  # a host that pauses may cost a block
 
 
 @pytest.mark.parametrize("victim", ["spin", "wait k", "wait s"])

@@ -110,9 +110,9 @@ def test_list_shows_the_files_with_size_and_date(boot, fs):
     assert re.fullmatch(rf"- +70000 {day}  folder/deep/file", lines["folder/deep/file"])
     assert re.fullmatch(rf"- +0 {day}  empty", lines["empty"])
     assert re.fullmatch(rf"d +\d+ {day}  folder/deep", lines["folder/deep"])
-    size = (machine.work / "list.bin").stat().st_size
+    size = machine.kexec.stat().st_size
     assert re.fullmatch(rf"- +{size} {day}  kexec", lines["kexec"])
-    names = (machine.work / "list.bin.sym").stat().st_size
+    names = payload.symbol_file(machine.kexec).stat().st_size
     assert re.fullmatch(rf"- +{names} {day}  kexec.sym", lines["kexec.sym"])
     assert f"5 files, {13 + 70000 + size + names} bytes; " in machine.text()
 

@@ -85,7 +85,7 @@ def shows(machine: Machine, what) -> bool:
 
 def test_scroll_moves_the_rows_between_its_bars(boot):
     machine = boot(SAMPLES / "scroll.c")
-    kexec = (machine.work / "scroll.bin").read_bytes()
+    kexec = machine.kexec.read_bytes()
     machine.see("c0430160")
     first = 0
     for key, rows in ((None, 0), ("down", 1), ("down", 1), ("pgdn", 23), ("up", -1),
