@@ -318,6 +318,12 @@ Result<void> BlockCache::read_lines(uint64_t offset, std::span<std::byte> into)
     return {};
 }
 
+bool BlockCache::is_here(uint64_t offset)
+{
+    Line* line = find(offset / line_bytes);
+    return line && !(line->missing & touched(offset % line_bytes, 1));
+}
+
 // ---- reading, several runs at once
 
 Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
@@ -384,6 +390,12 @@ void BlockCache::Runs::end_all()
     if (begun_ == ended_) return;
     while (begun_ != ended_) end_first();
     cache_.runs_ = outer_;
+}
+
+Result<bool> BlockCache::Runs::begin_last()
+{
+    TRY(begin_rest());
+    return begun_ != ended_;
 }
 
 Result<void> BlockCache::Runs::finish_long(uint64_t soon)

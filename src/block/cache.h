@@ -49,6 +49,8 @@ public:
     // Any offset, any length. Errors: invalid (beyond the end of the device), and the device's.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
     class Runs;
+    // Whether this byte can be read without waiting for the device.
+    bool is_here(uint64_t offset);
     // `kind` is of all that is in the touched lines: a file system keeps data and metadata in
     // different ones as far as it can. A line that has had metadata counts as such until written.
     Result<void> write(uint64_t offset, std::span<const std::byte> from,
@@ -208,6 +210,11 @@ public:
     // The memory is filled when finish() has returned. Errors: those of BlockCache::read(); what
     // began before goes on.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
+    // All of them are under way. True: until finish() there is time to look ahead.
+    Result<bool> begin_all()
+    {
+        return config_can_write && straight_ ? begin_last() : Result<bool>(false);
+    }
     // Of several errors that of the first run. `soon`: what the next read of the file will ask for
     // before anything else, such as the place of its blocks: it comes along if it is not here; 0:
     // nothing.
@@ -215,14 +222,13 @@ public:
     {
         return config_can_write && straight_ ? finish_long(soon) : Result<void>();
     }
-    // So far nothing had to be waited for that finish() could bring `soon` along with.
-    bool is_short() const { return !config_can_write || (begun_ == 0 && rest_.empty()); }
 
 private:
     friend class BlockCache;
     static constexpr size_t least_bytes = 4 * line_bytes;
     static constexpr unsigned most = 8;
 
+    Result<bool> begin_last();
     Result<void> finish_long(uint64_t soon);
     Result<void> begin_rest();
     Result<void> begin(uint64_t first, uint32_t count, std::byte* into);

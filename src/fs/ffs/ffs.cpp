@@ -182,6 +182,9 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     mode = fields.mode & 07777;
     links = fields.links > 0 ? static_cast<uint32_t>(fields.links) : 1;
     memcpy(pointers_, fields.pointers, sizeof pointers_);
+    if (!config_can_write) return;
+    known_ = {};
+    looks_ahead_ = false;
 }
 
 const char* Inode::device() const { return volume_.cache.device().name.c_str(); }
@@ -220,22 +223,57 @@ Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
         offset += piece.size();
         into = into.subspan(piece.size());
     }
-    return runs.finish(runs.is_short() ? 0 : pointer_at(offset + wanted));
+    bool has_time = TRY(runs.begin_all());
+    return runs.finish(has_time ? look_ahead(offset, wanted) : 0);
 }
 
-// Where the device has the pointer to what is there in the file; 0 if that is not known.
-uint64_t Inode::pointer_at(uint64_t offset)
+// A read ends at `offset`, and the next one may be as long: finds its blocks as far as that needs
+// no waiting. What of the map the device should be asked for, or 0; that of what is behind, too.
+uint64_t Inode::look_ahead(uint64_t offset, uint64_t bytes)
 {
-    uint64_t block = std::min(offset, size - 1) >> volume_.block_shift, holes;
-    if (block < direct_pointers) return 0;
-    auto place = place_of_leaf(block, holes);
-    return place ? place.value() : 0;
+    if (offset >= size) return 0;
+    uint64_t end = ((std::min(offset + bytes, size) - 1) >> volume_.block_shift) + 1;
+    uint64_t block = offset >> volume_.block_shift, holes;
+    unsigned step = volume_.block_shift - volume_.fragment_shift;
+    known_ = {};
+    soon_ = 0;
+    looks_ahead_ = true;
+    Extent found = {};
+    for (uint64_t at = block; at < end; at = block + found.blocks) {
+        auto more = extent_from(at, end - at);
+        if (!more) break;
+        uint64_t first = more.value().first_fragment;
+        uint64_t next = found.first_fragment ? found.first_fragment + (found.blocks << step) : 0;
+        if (found.blocks && first != next) break;
+        if (found.blocks == 0) found.first_fragment = first;
+        found.blocks += more.value().blocks;
+    }
+    if (soon_ == 0 && end >= direct_pointers && end << volume_.block_shift < size) {
+        auto place = place_of_leaf(end, holes);
+        if (place && place.value()) (void)need(place.value());
+    }
+    looks_ahead_ = false;
+    known_ = found;
+    known_from_ = block;
+    return soon_;
+}
+
+Result<void> Inode::need_here(uint64_t place)
+{
+    if (volume_.cache.is_here(place)) return {};
+    soon_ = place;
+    return Error::busy;
 }
 
 // From this block of the file on, at most `limit` blocks that are one hole or lie in a row: some of
 // them.
 Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
 {
+    if (config_can_write && block - known_from_ < known_.blocks) {
+        uint64_t within = block - known_from_, first = known_.first_fragment;
+        if (first) first += within << (volume_.block_shift - volume_.fragment_shift);
+        return Extent{first, std::min(limit, known_.blocks - within)};
+    }
     const unsigned shift = volume_.pointer_shift();
     std::byte some[512];
     const std::byte* pointers = some;
@@ -246,6 +284,7 @@ Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
         uint64_t holes, place = TRY(place_of_leaf(block, holes));
         if (place == 0) return Extent{0, std::min(limit, holes)};
         limit = std::min<uint64_t>(limit, (sizeof some - place % sizeof some) >> shift);
+        TRY(need(place));
         TRY(volume_.cache.read(place, std::span(some).first(static_cast<size_t>(limit << shift))));
     }
     uint64_t first = volume_.pointer(pointers, 0), next = first, blocks = 1;
@@ -268,6 +307,7 @@ Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
         holes = below - rest;
         if (table == 0) return uint64_t{0};
         if (!volume_.holds(table, 0, uint64_t{1} << volume_.block_shift)) {
+            if (config_can_write && looks_ahead_) return Error::corrupt;
             return hal::fail(Error::corrupt,
                              "{}: ffs: inode {}: indirect block at fragment {} of {}", device(), id,
                              table, volume_.fragments);
@@ -276,6 +316,7 @@ Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
             (table << volume_.fragment_shift) + ((rest >> shift) << volume_.pointer_shift());
         if (level == 0) return place;
         std::byte entry[8];
+        TRY(need(place));
         TRY(volume_.cache.read(place, std::span(entry).first(1u << volume_.pointer_shift())));
         table = volume_.pointer(entry, 0);
         below >>= volume_.index_shift;
