@@ -335,13 +335,13 @@ Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
         rest_ = {rest_.data(), rest_.size() + into.size()};
         return {};
     }
-    TRY(begin_rest());
+    TRY(begin_rest(true));
     offset_ = offset;
     rest_ = into;
     return {};
 }
 
-Result<void> BlockCache::Runs::begin_rest()
+Result<void> BlockCache::Runs::begin_rest(bool more)
 {
     const uint32_t block_bytes = cache_.device_.block_bytes;
     while (!rest_.empty()) {
@@ -352,7 +352,7 @@ Result<void> BlockCache::Runs::begin_rest()
         } else {
             auto blocks = static_cast<uint32_t>(rest_.size() / block_bytes);
             piece = size_t{blocks} * block_bytes;
-            TRY(begin(offset_ / block_bytes, blocks, rest_.data()));
+            TRY(begin(offset_ / block_bytes, blocks, rest_.data(), more));
         }
         offset_ += piece;
         rest_ = rest_.subspan(piece);
@@ -361,13 +361,13 @@ Result<void> BlockCache::Runs::begin_rest()
 }
 
 // What is newer in the cache, agree() adds at its end: until then nothing is written.
-Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into)
+Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into, bool more)
 {
     if (cache_.is_of_another_medium()) return Error::gone;
     if (begun_ - ended_ == most) end_first();
     if (begun_ == ended_) outer_ = std::exchange(cache_.runs_, this);
     auto* request = new (&requests_[begun_++ % most])
-        BlockRequest{.first = first, .count = count, .data = into};
+        BlockRequest{.first = first, .count = count, .data = into, .more = more};
     cache_.device_.submit(*request);
     return {};
 }
@@ -389,39 +389,52 @@ void BlockCache::Runs::end_all()
 {
     if (begun_ == ended_) return;
     while (begun_ != ended_) end_first();
+    if (line_ != no_line) end_line();
     cache_.runs_ = outer_;
 }
 
-Result<bool> BlockCache::Runs::begin_last()
+Result<bool> BlockCache::Runs::begin_last(uint64_t soon)
 {
-    TRY(begin_rest());
-    return begun_ != ended_;
+    uint64_t number = soon / line_bytes;
+    bool wants_line = soon && !cache_.is_coming_ && cache_.has(soon, 1) && !cache_.find(number);
+    TRY(begin_rest(wants_line));
+    if (begun_ == ended_) return false;
+    if (wants_line) begin_line(number);
+    return true;
 }
 
-Result<void> BlockCache::Runs::finish_long(uint64_t soon)
+Result<void> BlockCache::Runs::finish_long()
 {
-    TRY(begin_rest());
-    uint64_t number = soon / line_bytes;
-    if (begun_ != ended_ && soon && cache_.has(soon, 1) && !cache_.find(number))
-        end_all_with(number);
-    else
-        end_all();
+    TRY(begin_rest(false));
+    end_all();
     return result_;
 }
 
-// Together with a line, which is nothing that must be there.
-void BlockCache::Runs::end_all_with(uint64_t number)
+// It is nothing that must be there.
+void BlockCache::Runs::begin_line(uint64_t number)
 {
-    std::byte* staging = cache_.get_staging();
-    if (!staging || cache_.is_of_another_medium()) return end_all();
+    Buffer& memory = cache_.coming_;
+    if (memory.size() == 0) {
+        if (auto made = Buffer::of(line_bytes)) memory = std::move(made).value();
+    }
+    if (memory.size() == 0) return;
     const uint32_t block_bytes = cache_.device_.block_bytes;
-    BlockRequest request = {.first = number * line_bytes / block_bytes,
-                            .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
-                            .data = staging};
-    cache_.device_.submit(request);
-    end_all();
-    wait_for(request);
-    if (request.result) cache_.keep(number, 1, staging, nullptr);
+    new (&line_request_)
+        BlockRequest{.first = number * line_bytes / block_bytes,
+                     .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
+                     .data = memory.data()};
+    line_ = number;
+    cache_.is_coming_ = true;
+    cache_.device_.submit(line_request_);
+}
+
+void BlockCache::Runs::end_line()
+{
+    wait_for(line_request_);
+    cache_.is_coming_ = false;
+    uint64_t number = std::exchange(line_, no_line);
+    if (line_request_.result && !cache_.find(number))
+        cache_.keep(number, 1, cache_.coming_.data(), nullptr);
 }
 
 // ---- what others do with the same blocks

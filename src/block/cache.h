@@ -182,6 +182,8 @@ private:
     Line** chosen_ = nullptr;  // those that are to be written next, sorted
     size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;
     Buffer staging_;  // where lines that are neighbours on the device meet
+    Buffer coming_;   // a line that comes along with runs
+    bool is_coming_ = false;
     WriteAhead* journal_ = nullptr;
     Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;
@@ -210,31 +212,29 @@ public:
     // The memory is filled when finish() has returned. Errors: those of BlockCache::read(); what
     // began before goes on.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
-    // All of them are under way. True: until finish() there is time to look ahead.
-    Result<bool> begin_all()
+    // All of them are under way. True: until finish() there is time to look ahead. `soon`: what
+    // the next read of the file will ask for before anything else, such as the place of its blocks:
+    // it comes along if it is not here; 0: nothing.
+    Result<bool> begin_all(uint64_t soon = 0)
     {
-        return config_can_write && straight_ ? begin_last() : Result<bool>(false);
+        return config_can_write && straight_ ? begin_last(soon) : Result<bool>(false);
     }
-    // Of several errors that of the first run. `soon`: what the next read of the file will ask for
-    // before anything else, such as the place of its blocks: it comes along if it is not here; 0:
-    // nothing.
-    Result<void> finish(uint64_t soon = 0)
-    {
-        return config_can_write && straight_ ? finish_long(soon) : Result<void>();
-    }
+    // Of several errors that of the first run.
+    Result<void> finish() { return config_can_write && straight_ ? finish_long() : Result<void>(); }
 
 private:
     friend class BlockCache;
     static constexpr size_t least_bytes = 4 * line_bytes;
     static constexpr unsigned most = 8;
 
-    Result<bool> begin_last();
-    Result<void> finish_long(uint64_t soon);
-    Result<void> begin_rest();
-    Result<void> begin(uint64_t first, uint32_t count, std::byte* into);
+    Result<bool> begin_last(uint64_t soon);
+    Result<void> finish_long();
+    Result<void> begin_rest(bool more);
+    Result<void> begin(uint64_t first, uint32_t count, std::byte* into, bool more);
+    void begin_line(uint64_t number);
     void end_first();
+    void end_line();
     void end_all();
-    void end_all_with(uint64_t number);
     void wait_for(BlockRequest& request);
 
     BlockCache& cache_;
@@ -243,8 +243,12 @@ private:
     std::span<std::byte> rest_;  // of what lies at offset_, and has not begun
     unsigned begun_ = 0, ended_ = 0;
     Result<void> result_;
-    Runs* outer_ = nullptr;  // others of the cache
-    union {                  // not made: short reads have none
+    Runs* outer_ = nullptr;    // others of the cache
+    uint64_t line_ = no_line;  // that comes along
+    union {                    // not made: short reads have none
         BlockRequest requests_[most];
+    };
+    union {
+        BlockRequest line_request_;
     };
 };

@@ -323,7 +323,7 @@ private:
     void give_up_growing();
     void drop_clusters();
     Result<Piece> piece(uint64_t offset, uint64_t wanted);
-    uint64_t look_ahead(uint64_t offset, size_t bytes);
+    void look_ahead(uint64_t offset, size_t bytes);
     Result<void> write_data(uint64_t offset, std::span<const std::byte> from);
     Result<void> write_gap(uint64_t end);
 
@@ -373,6 +373,7 @@ private:
     uint32_t known_ = 0;  // clusters
     uint32_t tail_ = 0;   // the last of them
     uint32_t loop_mark_ = 0;
+    uint64_t soon_ = 0;   // what of the table was not here when it looked ahead, or 0
     bool ended_ = false;  // there are no more
     bool end_checked_ = false;
     uint32_t walked_index_ = 0, walked_cluster_ = 0;  // where a walk between runs ended

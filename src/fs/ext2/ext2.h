@@ -622,7 +622,7 @@ private:
 
     // map.cpp, extents.cpp: run_ becomes one that holds the block of the file
     Result<void> map(uint64_t block);
-    uint64_t look_ahead(uint64_t offset, size_t bytes);
+    void look_ahead(uint64_t offset, size_t bytes);
     // While it looks ahead, nothing is waited for and nothing reported: busy, if that is not here.
     Result<void> need(uint64_t place);
     Result<void> map_classic(uint64_t block);
@@ -779,15 +779,15 @@ private:
     Ext2& fs_;
     uint64_t inode_at_ = 0;  // on the device
     uint32_t flags_ = 0;
-    uint32_t seed_ = 0;           // of its checksums
-    uint64_t sectors_ = 0;        // of 512 bytes that it has, with those of its map
-    uint64_t attributes_ = 0;     // the block of extended attributes
-    uint64_t inline_tail_ = 0;    // where on the device inline data continues
-    std::byte block_[60] = {};    // pointers, the root of the extents, or data
-    Run run_;                     // what was mapped last
-    Run ahead_;                   // and for the next read
+    uint32_t seed_ = 0;         // of its checksums
+    uint64_t sectors_ = 0;      // of 512 bytes that it has, with those of its map
+    uint64_t attributes_ = 0;   // the block of extended attributes
+    uint64_t inline_tail_ = 0;  // where on the device inline data continues
+    std::byte block_[60] = {};  // pointers, the root of the extents, or data
+    Run run_;                   // what was mapped last
+    Run ahead_;                 // and what follows
     bool looks_ahead_ = false;
-    uint64_t soon_ = 0;           // what that needs from the device, or 0
+    uint64_t soon_ = 0;           // what was not here when it did so, or 0
     uint64_t room_hint_ = 0;      // directories: no room before this block
     uint8_t kind_ = 0;            // as in the inode's mode
     bool inode_changed_ = false;  // and not written

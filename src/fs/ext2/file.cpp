@@ -47,8 +47,8 @@ Result<size_t> Ext2Node::read_data(uint64_t offset, std::span<std::byte> into)
         offset += piece.size();
         into = into.subspan(piece.size());
     }
-    bool has_time = TRY(runs.begin_all());
-    TRY(runs.finish(has_time ? look_ahead(offset, wanted) : 0));
+    if (TRY(runs.begin_all(soon_))) look_ahead(offset, wanted);
+    TRY(runs.finish());
     return wanted;
 }
 

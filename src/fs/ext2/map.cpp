@@ -13,14 +13,14 @@ Result<void> Ext2Node::map(uint64_t block)
     return {};
 }
 
-// A read ends at `offset`, and the next one may be as long: finds its blocks as far as that needs
-// no waiting. What of the map the device should be asked for, or 0; that of what is behind, too.
-uint64_t Ext2Node::look_ahead(uint64_t offset, size_t bytes)
+// A read ends at `offset`, and others may follow: finds their blocks as far as that needs
+// no waiting. What of the map is not here comes along with the next one, as it is needed after it.
+void Ext2Node::look_ahead(uint64_t offset, size_t bytes)
 {
-    uint64_t end = std::min(offset + bytes, size);
-    if (fs_.offset_of(run_.end) >= end || ahead_.has(run_.end)) return 0;
-    Run now = run_;
     soon_ = 0;
+    uint64_t end = std::min(offset + 4 * uint64_t{bytes}, size);
+    if (fs_.offset_of(run_.end) >= end || ahead_.has(run_.end)) return;
+    Run now = run_;
     looks_ahead_ = true;
     if (map(run_.end)) {
         ahead_ = run_;
@@ -28,7 +28,6 @@ uint64_t Ext2Node::look_ahead(uint64_t offset, size_t bytes)
     }
     looks_ahead_ = false;
     run_ = now;
-    return soon_;
 }
 
 Result<void> Ext2Node::need(uint64_t place)

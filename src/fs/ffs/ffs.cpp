@@ -185,6 +185,7 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     if (!config_can_write) return;
     known_ = {};
     looks_ahead_ = false;
+    soon_ = 0;
 }
 
 const char* Inode::device() const { return volume_.cache.device().name.c_str(); }
@@ -223,39 +224,37 @@ Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
         offset += piece.size();
         into = into.subspan(piece.size());
     }
-    bool has_time = TRY(runs.begin_all());
-    return runs.finish(has_time ? look_ahead(offset, wanted) : 0);
+    if (TRY(runs.begin_all(config_can_write ? soon_ : 0))) look_ahead(offset, wanted);
+    return runs.finish();
 }
 
-// A read ends at `offset`, and the next one may be as long: finds its blocks as far as that needs
-// no waiting. What of the map the device should be asked for, or 0; that of what is behind, too.
-uint64_t Inode::look_ahead(uint64_t offset, uint64_t bytes)
+// A read ends at `offset`, and others may follow: finds their blocks as far as that needs no
+// waiting. What of the map is not here comes along with the next one, as it is needed after it.
+void Inode::look_ahead(uint64_t offset, uint64_t bytes)
 {
-    if (offset >= size) return 0;
-    uint64_t end = ((std::min(offset + bytes, size) - 1) >> volume_.block_shift) + 1;
-    uint64_t block = offset >> volume_.block_shift, holes;
-    unsigned step = volume_.block_shift - volume_.fragment_shift;
-    known_ = {};
     soon_ = 0;
-    looks_ahead_ = true;
-    Extent found = {};
-    for (uint64_t at = block; at < end; at = block + found.blocks) {
-        auto more = extent_from(at, end - at);
-        if (!more) break;
-        uint64_t first = more.value().first_fragment;
-        uint64_t next = found.first_fragment ? found.first_fragment + (found.blocks << step) : 0;
-        if (found.blocks && first != next) break;
-        if (found.blocks == 0) found.first_fragment = first;
-        found.blocks += more.value().blocks;
+    if (offset >= size) return;
+    unsigned step = volume_.block_shift - volume_.fragment_shift;
+    uint64_t block = offset >> volume_.block_shift;
+    uint64_t end = ((std::min(offset + 4 * bytes, size) - 1) >> volume_.block_shift) + 1;
+    Extent found = known_;
+    if (block - known_from_ >= found.blocks) {
+        found = {};
+        known_from_ = block;
     }
-    if (soon_ == 0 && end >= direct_pointers && end << volume_.block_shift < size) {
-        auto place = place_of_leaf(end, holes);
-        if (place && place.value()) (void)need(place.value());
+    known_ = {};
+    looks_ahead_ = true;
+    for (uint64_t at; at = known_from_ + found.blocks, at < end;) {
+        auto more = extent_from(at, ~uint64_t{0});
+        if (!more) break;
+        auto [first, blocks] = more.value();
+        uint64_t next = found.first_fragment ? found.first_fragment + (found.blocks << step) : 0;
+        if (found.blocks == 0) found.first_fragment = next = first;
+        if (first != next) break;
+        found.blocks += blocks;
     }
     looks_ahead_ = false;
     known_ = found;
-    known_from_ = block;
-    return soon_;
 }
 
 Result<void> Inode::need_here(uint64_t place)
@@ -287,9 +286,16 @@ Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
         TRY(need(place));
         TRY(volume_.cache.read(place, std::span(some).first(static_cast<size_t>(limit << shift))));
     }
-    uint64_t first = volume_.pointer(pointers, 0), next = first, blocks = 1;
-    uint64_t step = first ? uint64_t{1} << (volume_.block_shift - volume_.fragment_shift) : 0;
-    while (blocks < limit && volume_.pointer(pointers, blocks) == (next += step)) ++blocks;
+    uint64_t first = volume_.pointer(pointers, 0), next = first;
+    uint32_t step = first ? 1u << (volume_.block_shift - volume_.fragment_shift) : 0;
+    uint32_t blocks = 1, most = static_cast<uint32_t>(limit);
+    for (; blocks < most; ++blocks) {
+        uint32_t low, high = 0;
+        memcpy(&low, pointers += size_t{1} << shift, 4);
+        if (shift == 3) memcpy(&high, pointers + 4, 4);
+        next += step;
+        if (low != static_cast<uint32_t>(next) || high != next >> 32) break;
+    }
     return Extent{first, blocks};
 }
 

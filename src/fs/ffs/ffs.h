@@ -37,13 +37,13 @@ public:
     Result<void> read_link(Text<fs::max_path>& target) override;
 
 protected:
-    struct Extent {  // blocks that lie in a row on the volume
+    struct Extent {               // blocks that lie in a row on the volume
         uint64_t first_fragment;  // 0: a hole
         uint64_t blocks;
     };
     Result<uint64_t> place_of_leaf(uint64_t block, uint64_t& holes);
     Result<Extent> extent_from(uint64_t block, uint64_t limit);
-    uint64_t look_ahead(uint64_t offset, uint64_t bytes);
+    void look_ahead(uint64_t offset, uint64_t bytes);
     // While it looks ahead, nothing is waited for and nothing reported: busy, if that is not here.
     Result<void> need(uint64_t place)
     {
@@ -64,7 +64,7 @@ protected:
 
 private:
     bool looks_ahead_;
-    uint64_t soon_;  // what that needs from the device, or 0
+    uint64_t soon_;  // what was not here when it did so, or 0
     Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, std::string_view name);
 };
 
