@@ -307,6 +307,7 @@ void CommandQueue::lose(Error error)
 {
     lost_ = error;
     waiting_ = nullptr;
+    started_ = false;
     for (DiskCommand& command : commands_) {
         if (command.state == State::free) continue;
         if (command.state == State::under_way) stop(command);

@@ -779,15 +779,15 @@ private:
     Ext2& fs_;
     uint64_t inode_at_ = 0;  // on the device
     uint32_t flags_ = 0;
-    uint32_t seed_ = 0;         // of its checksums
-    uint64_t sectors_ = 0;      // of 512 bytes that it has, with those of its map
-    uint64_t attributes_ = 0;   // the block of extended attributes
-    uint64_t inline_tail_ = 0;  // where on the device inline data continues
-    std::byte block_[60] = {};  // pointers, the root of the extents, or data
-    Run run_;                   // what was mapped last
-    Run ahead_;                 // and what follows
-    bool looks_ahead_ = false;
-    uint64_t soon_ = 0;           // what was not here when it did so, or 0
+    uint32_t seed_ = 0;           // of its checksums
+    uint64_t sectors_ = 0;        // of 512 bytes that it has, with those of its map
+    uint64_t attributes_ = 0;     // the block of extended attributes
+    uint64_t inline_tail_ = 0;    // where on the device inline data continues
+    std::byte block_[60] = {};    // pointers, the root of the extents, or data
+    Run run_;                     // what was mapped last
+    Run ahead_;                   // what follows
+    uint64_t soon_ = 0;           // what was not here when it looked ahead, or 0
+    bool looks_ahead_ = false;    // just now
     uint64_t room_hint_ = 0;      // directories: no room before this block
     uint8_t kind_ = 0;            // as in the inode's mode
     bool inode_changed_ = false;  // and not written
