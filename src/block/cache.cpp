@@ -396,7 +396,8 @@ void BlockCache::Runs::end_all()
 Result<bool> BlockCache::Runs::begin_last(uint64_t soon)
 {
     uint64_t number = soon / line_bytes;
-    bool wants_line = soon && !cache_.is_coming_ && cache_.has(soon, 1) && !cache_.find(number);
+    bool wants_line =
+        soon && !cache_.one_comes_along() && cache_.has(soon, 1) && !cache_.find(number);
     TRY(begin_rest(wants_line));
     if (begun_ == ended_) return false;
     if (wants_line) begin_line(number);
@@ -413,28 +414,32 @@ Result<void> BlockCache::Runs::finish_long()
 // It is nothing that must be there.
 void BlockCache::Runs::begin_line(uint64_t number)
 {
-    Buffer& memory = cache_.coming_;
-    if (memory.size() == 0) {
-        if (auto made = Buffer::of(line_bytes)) memory = std::move(made).value();
-    }
-    if (memory.size() == 0) return;
+    std::byte* staging = cache_.get_staging();
+    if (!staging) return;
     const uint32_t block_bytes = cache_.device_.block_bytes;
     new (&line_request_)
         BlockRequest{.first = number * line_bytes / block_bytes,
                      .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
-                     .data = memory.data()};
+                     .data = staging + staging_lines * line_bytes};
     line_ = number;
-    cache_.is_coming_ = true;
     cache_.device_.submit(line_request_);
 }
 
 void BlockCache::Runs::end_line()
 {
     wait_for(line_request_);
-    cache_.is_coming_ = false;
     uint64_t number = std::exchange(line_, no_line);
     if (line_request_.result && !cache_.find(number))
-        cache_.keep(number, 1, cache_.coming_.data(), nullptr);
+        cache_.keep(number, 1, line_request_.data, nullptr);
+}
+
+// There is room for one.
+bool BlockCache::one_comes_along() const
+{
+    for (Runs* runs = runs_; runs; runs = runs->outer_) {
+        if (runs->line_ != no_line) return true;
+    }
+    return false;
 }
 
 // ---- what others do with the same blocks
@@ -710,7 +715,8 @@ Result<void> BlockCache::make_room()
 std::byte* BlockCache::get_staging()
 {
     if (staging_.size() == 0) {
-        if (auto made = Buffer::of(staging_lines * line_bytes)) staging_ = std::move(made).value();
+        if (auto made = Buffer::of((staging_lines + 1) * line_bytes))
+            staging_ = std::move(made).value();
     }
     return staging_.data();
 }
@@ -762,7 +768,7 @@ Result<void> BlockCache::write_chosen()
             size_t have = count * size_t{device_.block_bytes};
             size_t bytes = (end - begin) * device_.block_bytes;
             if (count == 0 || !staging || block != first + count ||
-                have + bytes > staging_.size()) {
+                have + bytes > staging_lines * line_bytes) {
                 TRY(end_run(i));
                 first = block;
                 from = line.data + begin * device_.block_bytes;

@@ -166,6 +166,7 @@ private:
 
     Result<void> make_room();
     std::byte* get_staging();
+    bool one_comes_along() const;
     template <class Wanted> Result<void> collect(Wanted wanted);
     Result<void> write_chosen();
     Result<void> flush();
@@ -181,9 +182,8 @@ private:
     Line** table_ = nullptr;   // by number
     Line** chosen_ = nullptr;  // those that are to be written next, sorted
     size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;
-    Buffer staging_;  // where lines that are neighbours on the device meet
-    Buffer coming_;   // a line that comes along with runs
-    bool is_coming_ = false;
+    Buffer
+        staging_;  // where lines that are neighbours on the device meet; and one that comes along
     WriteAhead* journal_ = nullptr;
     Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;

@@ -286,16 +286,9 @@ Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
         TRY(need(place));
         TRY(volume_.cache.read(place, std::span(some).first(static_cast<size_t>(limit << shift))));
     }
-    uint64_t first = volume_.pointer(pointers, 0), next = first;
-    uint32_t step = first ? 1u << (volume_.block_shift - volume_.fragment_shift) : 0;
-    uint32_t blocks = 1, most = static_cast<uint32_t>(limit);
-    for (; blocks < most; ++blocks) {
-        uint32_t low, high = 0;
-        memcpy(&low, pointers += size_t{1} << shift, 4);
-        if (shift == 3) memcpy(&high, pointers + 4, 4);
-        next += step;
-        if (low != static_cast<uint32_t>(next) || high != next >> 32) break;
-    }
+    uint64_t first = volume_.pointer(pointers, 0), next = first, blocks = 1;
+    uint64_t step = first ? uint64_t{1} << (volume_.block_shift - volume_.fragment_shift) : 0;
+    while (blocks < limit && volume_.pointer(pointers, blocks) == (next += step)) ++blocks;
     return Extent{first, blocks};
 }
 
