@@ -290,7 +290,6 @@ TEST_P(Viblk, IsToldOnceOfRequestsThatFollowOneAnother)
             requests[i] = {.first = i * 311, .count = 1, .data = &data[i * 512]};
             requests[i].more = i < 2 || last_too;
             disk.submit(requests[i]);
-            device.step();
         }
         return device.notifications - told;
     };
