@@ -318,6 +318,12 @@ Result<void> BlockCache::read_lines(uint64_t offset, std::span<std::byte> into)
     return {};
 }
 
+bool BlockCache::is_here(uint64_t offset)
+{
+    Line* line = find(offset / line_bytes);
+    return line && !(line->missing & touched(offset % line_bytes, 1));
+}
+
 // ---- reading, several runs at once
 
 Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
@@ -329,13 +335,13 @@ Result<void> BlockCache::Runs::read(uint64_t offset, std::span<std::byte> into)
         rest_ = {rest_.data(), rest_.size() + into.size()};
         return {};
     }
-    TRY(begin_rest());
+    TRY(begin_rest(true));
     offset_ = offset;
     rest_ = into;
     return {};
 }
 
-Result<void> BlockCache::Runs::begin_rest()
+Result<void> BlockCache::Runs::begin_rest(bool more)
 {
     const uint32_t block_bytes = cache_.device_.block_bytes;
     while (!rest_.empty()) {
@@ -346,7 +352,7 @@ Result<void> BlockCache::Runs::begin_rest()
         } else {
             auto blocks = static_cast<uint32_t>(rest_.size() / block_bytes);
             piece = size_t{blocks} * block_bytes;
-            TRY(begin(offset_ / block_bytes, blocks, rest_.data()));
+            TRY(begin(offset_ / block_bytes, blocks, rest_.data(), more));
         }
         offset_ += piece;
         rest_ = rest_.subspan(piece);
@@ -355,13 +361,13 @@ Result<void> BlockCache::Runs::begin_rest()
 }
 
 // What is newer in the cache, agree() adds at its end: until then nothing is written.
-Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into)
+Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into, bool more)
 {
     if (cache_.is_of_another_medium()) return Error::gone;
     if (begun_ - ended_ == most) end_first();
     if (begun_ == ended_) outer_ = std::exchange(cache_.runs_, this);
     auto* request = new (&requests_[begun_++ % most])
-        BlockRequest{.first = first, .count = count, .data = into};
+        BlockRequest{.first = first, .count = count, .data = into, .more = more};
     cache_.device_.submit(*request);
     return {};
 }
@@ -383,33 +389,57 @@ void BlockCache::Runs::end_all()
 {
     if (begun_ == ended_) return;
     while (begun_ != ended_) end_first();
+    if (line_ != no_line) end_line();
     cache_.runs_ = outer_;
 }
 
-Result<void> BlockCache::Runs::finish_long(uint64_t soon)
+Result<bool> BlockCache::Runs::begin_last(uint64_t soon)
 {
-    TRY(begin_rest());
     uint64_t number = soon / line_bytes;
-    if (begun_ != ended_ && soon && cache_.has(soon, 1) && !cache_.find(number))
-        end_all_with(number);
-    else
-        end_all();
+    bool wants_line =
+        soon && !cache_.one_comes_along() && cache_.has(soon, 1) && !cache_.find(number);
+    TRY(begin_rest(wants_line));
+    if (begun_ == ended_) return false;
+    if (wants_line) begin_line(number);
+    return true;
+}
+
+Result<void> BlockCache::Runs::finish_long()
+{
+    TRY(begin_rest(false));
+    end_all();
     return result_;
 }
 
-// Together with a line, which is nothing that must be there.
-void BlockCache::Runs::end_all_with(uint64_t number)
+// It is nothing that must be there.
+void BlockCache::Runs::begin_line(uint64_t number)
 {
     std::byte* staging = cache_.get_staging();
-    if (!staging || cache_.is_of_another_medium()) return end_all();
+    if (!staging) return;
     const uint32_t block_bytes = cache_.device_.block_bytes;
-    BlockRequest request = {.first = number * line_bytes / block_bytes,
-                            .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
-                            .data = staging};
-    cache_.device_.submit(request);
-    end_all();
-    wait_for(request);
-    if (request.result) cache_.keep(number, 1, staging, nullptr);
+    new (&line_request_)
+        BlockRequest{.first = number * line_bytes / block_bytes,
+                     .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
+                     .data = staging + staging_lines * line_bytes};
+    line_ = number;
+    cache_.device_.submit(line_request_);
+}
+
+void BlockCache::Runs::end_line()
+{
+    wait_for(line_request_);
+    uint64_t number = std::exchange(line_, no_line);
+    if (line_request_.result && !cache_.find(number))
+        cache_.keep(number, 1, line_request_.data, nullptr);
+}
+
+// There is room for one.
+bool BlockCache::one_comes_along() const
+{
+    for (Runs* runs = runs_; runs; runs = runs->outer_) {
+        if (runs->line_ != no_line) return true;
+    }
+    return false;
 }
 
 // ---- what others do with the same blocks
@@ -685,7 +715,8 @@ Result<void> BlockCache::make_room()
 std::byte* BlockCache::get_staging()
 {
     if (staging_.size() == 0) {
-        if (auto made = Buffer::of(staging_lines * line_bytes)) staging_ = std::move(made).value();
+        if (auto made = Buffer::of((staging_lines + 1) * line_bytes))
+            staging_ = std::move(made).value();
     }
     return staging_.data();
 }
@@ -737,7 +768,7 @@ Result<void> BlockCache::write_chosen()
             size_t have = count * size_t{device_.block_bytes};
             size_t bytes = (end - begin) * device_.block_bytes;
             if (count == 0 || !staging || block != first + count ||
-                have + bytes > staging_.size()) {
+                have + bytes > staging_lines * line_bytes) {
                 TRY(end_run(i));
                 first = block;
                 from = line.data + begin * device_.block_bytes;

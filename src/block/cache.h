@@ -49,6 +49,8 @@ public:
     // Any offset, any length. Errors: invalid (beyond the end of the device), and the device's.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
     class Runs;
+    // Whether this byte can be read without waiting for the device.
+    bool is_here(uint64_t offset);
     // `kind` is of all that is in the touched lines: a file system keeps data and metadata in
     // different ones as far as it can. A line that has had metadata counts as such until written.
     Result<void> write(uint64_t offset, std::span<const std::byte> from,
@@ -164,6 +166,7 @@ private:
 
     Result<void> make_room();
     std::byte* get_staging();
+    bool one_comes_along() const;
     template <class Wanted> Result<void> collect(Wanted wanted);
     Result<void> write_chosen();
     Result<void> flush();
@@ -179,7 +182,8 @@ private:
     Line** table_ = nullptr;   // by number
     Line** chosen_ = nullptr;  // those that are to be written next, sorted
     size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;
-    Buffer staging_;  // where lines that are neighbours on the device meet
+    Buffer
+        staging_;  // where lines that are neighbours on the device meet; and one that comes along
     WriteAhead* journal_ = nullptr;
     Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;
@@ -208,27 +212,29 @@ public:
     // The memory is filled when finish() has returned. Errors: those of BlockCache::read(); what
     // began before goes on.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
-    // Of several errors that of the first run. `soon`: what the next read of the file will ask for
-    // before anything else, such as the place of its blocks: it comes along if it is not here; 0:
-    // nothing.
-    Result<void> finish(uint64_t soon = 0)
+    // All of them are under way. True: until finish() there is time to look ahead. `soon`: what
+    // the next read of the file will ask for before anything else, such as the place of its blocks:
+    // it comes along if it is not here; 0: nothing.
+    Result<bool> begin_all(uint64_t soon = 0)
     {
-        return config_can_write && straight_ ? finish_long(soon) : Result<void>();
+        return config_can_write && straight_ ? begin_last(soon) : Result<bool>(false);
     }
-    // So far nothing had to be waited for that finish() could bring `soon` along with.
-    bool is_short() const { return !config_can_write || (begun_ == 0 && rest_.empty()); }
+    // Of several errors that of the first run.
+    Result<void> finish() { return config_can_write && straight_ ? finish_long() : Result<void>(); }
 
 private:
     friend class BlockCache;
     static constexpr size_t least_bytes = 4 * line_bytes;
     static constexpr unsigned most = 8;
 
-    Result<void> finish_long(uint64_t soon);
-    Result<void> begin_rest();
-    Result<void> begin(uint64_t first, uint32_t count, std::byte* into);
+    Result<bool> begin_last(uint64_t soon);
+    Result<void> finish_long();
+    Result<void> begin_rest(bool more);
+    Result<void> begin(uint64_t first, uint32_t count, std::byte* into, bool more);
+    void begin_line(uint64_t number);
     void end_first();
+    void end_line();
     void end_all();
-    void end_all_with(uint64_t number);
     void wait_for(BlockRequest& request);
 
     BlockCache& cache_;
@@ -237,8 +243,12 @@ private:
     std::span<std::byte> rest_;  // of what lies at offset_, and has not begun
     unsigned begun_ = 0, ended_ = 0;
     Result<void> result_;
-    Runs* outer_ = nullptr;  // others of the cache
-    union {                  // not made: short reads have none
+    Runs* outer_ = nullptr;    // others of the cache
+    uint64_t line_ = no_line;  // that comes along
+    union {                    // not made: short reads have none
         BlockRequest requests_[most];
+    };
+    union {
+        BlockRequest line_request_;
     };
 };

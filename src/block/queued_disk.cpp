@@ -60,14 +60,13 @@ void CommandQueue::add(QueuedDisk& disk, BlockRequest& request)
     } else if (is_flush ? disk.has_cache : request.count != 0) {
         *parked_end_ = &request;
         parked_end_ = &request.next;
-        return pump();
+        return pump(request.more);
     }
     settle(request);
 }
 
-void CommandQueue::pump()
+void CommandQueue::pump(bool more)
 {
-    bool started = false;
     while ((waiting_ || (parked_ && free_)) && !searching_) {
         DiskCommand* command = waiting_;
         if (command && command->searching && under_way_) break;  // it goes alone
@@ -76,9 +75,11 @@ void CommandQueue::pump()
         else
             command = &divide(*parked_);
         if (!launch(*command)) break;
-        started = true;
+        started_ = true;
     }
-    if (started) ring();
+    if (more || !started_) return;
+    started_ = false;
+    ring();
 }
 
 // The next command of the request that is the first in line.
@@ -257,7 +258,7 @@ void CommandQueue::advance(const QueuedDisk& disk)
 {
     if (disk.withdrawn) return lose(Error::gone);  // the device is somebody else's
     if (under_way_) look();
-    if (waiting_ || parked_) pump();
+    if (waiting_ || parked_ || started_) pump();
     if (under_way_) look_after();
 }
 
@@ -306,6 +307,7 @@ void CommandQueue::lose(Error error)
 {
     lost_ = error;
     waiting_ = nullptr;
+    started_ = false;
     for (DiskCommand& command : commands_) {
         if (command.state == State::free) continue;
         if (command.state == State::under_way) stop(command);

@@ -76,7 +76,7 @@ protected:
     void fault() { faulty_ = true; }  // what the device says cannot be: it is started anew
 
 private:
-    void pump();
+    void pump(bool more = false);
     DiskCommand& divide(BlockRequest& request);
     bool launch(DiskCommand& command);
     Result<void> place(DiskCommand& command);
@@ -101,6 +101,7 @@ private:
     hal::DmaMemory bounce_memory_;
     Error lost_ = {};
     bool faulty_ = false, searching_ = false;  // searching_: one is under way, alone
+    bool started_ = false;                     // something of which the device has not been told
 };
 
 class QueuedDisk : public BlockDevice {

@@ -20,6 +20,7 @@ struct BlockRequest {
     uint64_t first = 0;         // block
     uint32_t count = 0;         // blocks
     std::byte* data = nullptr;  // where to or from; count * block_bytes, of any alignment
+    bool more = false;          // others follow at once: the device need not look before
 
     bool done = false;
     Result<void> result;  // once done

@@ -213,6 +213,7 @@ public:
     std::map<uint64_t, Error> bad;  // blocks
     bool stalls = false, leaves = false;
     size_t reads = 0, most = 0;
+    std::vector<bool> more;  // of the requests
 
 private:
     struct Work {
@@ -237,6 +238,7 @@ private:
     void begin(BlockRequest& r) override
     {
         ++reads;
+        more.push_back(r.more);
         auto at = data.begin() + ptrdiff_t(r.position * 512);
         work.push_back({&r, {at, at + ptrdiff_t(r.count * 512)}, fake_machine->now_us});
         most = std::max(most, work.size());
@@ -267,7 +269,8 @@ struct Runs : testing::Test {
         BlockCache::Runs runs(*cache, bytes.size());
         for (unsigned n = 0; n < count; ++n)
             TRY(runs.read(n * 32768, std::span(bytes).subspan(n * 16384, 16384)));
-        return runs.finish(soon);
+        TRY(runs.begin_all(soon));
+        return runs.finish();
     }
     void expect_run(unsigned n)
     {
@@ -288,6 +291,64 @@ TEST_F(Runs, AreUnderWayTogether)
     for (unsigned n = 0; n < 30; ++n) expect_run(n);
     EXPECT_LE(disk.most, 8u);
     EXPECT_EQ(disk.in_flight(), 0u);
+}
+
+TEST_F(Runs, AreTheDevicesAllAtOnce)
+{
+    ASSERT_TRUE(read(3));
+    EXPECT_EQ(disk.more, (std::vector{true, true, false}));
+    disk.more.clear();
+    ASSERT_TRUE(read(2, 1 << 20));
+    EXPECT_EQ(disk.more, (std::vector{true, true, false}));
+    disk.more.clear();
+    ASSERT_TRUE(read(2, 1 << 20));
+    EXPECT_EQ(disk.more, (std::vector{true, false})) << "it is here";
+}
+
+TEST_F(Runs, LeaveTimeToLookAhead)
+{
+    std::byte b[4];
+    EXPECT_FALSE(cache->is_here(1 << 20));
+    BlockCache::Runs runs(*cache, 65536);
+    ASSERT_TRUE(runs.read(0, std::span(bytes).first(16384)));
+    EXPECT_EQ(disk.in_flight(), 0u);
+    EXPECT_TRUE(runs.begin_all(1 << 20).value());
+    EXPECT_EQ(disk.in_flight(), 2u);
+    BlockCache::Runs others(*cache, 65536);
+    ASSERT_TRUE(others.read(32768, std::span(bytes).subspan(16384, 16384)));
+    EXPECT_TRUE(others.begin_all(1 << 20).value()) << "there is one such line at a time";
+    EXPECT_EQ(disk.in_flight(), 3u);
+    ASSERT_TRUE(others.finish());
+    ASSERT_TRUE(runs.finish());
+    expect_run(0);
+    expect_run(1);
+    EXPECT_TRUE(cache->is_here(1 << 20));
+    disk.reads = 0;
+    ASSERT_TRUE(cache->read((1 << 20) + 100, b));
+    EXPECT_EQ(memcmp(b, &disk.data[(1 << 20) + 100], 4), 0);
+    EXPECT_EQ(disk.reads, 0u);
+    BlockCache::Runs none(*cache, 65536);
+    EXPECT_FALSE(none.begin_all(1 << 19).value());
+    BlockCache::Runs few(*cache, 100);
+    ASSERT_TRUE(few.read(0, b));
+    EXPECT_FALSE(few.begin_all(1 << 19).value()) << "it is short";
+    disk.bad[64] = Error::device;
+    EXPECT_EQ(cache->read(32768, b).error(), Error::device);
+    ASSERT_TRUE(cache->read(32768 + 512, b));
+    EXPECT_FALSE(cache->is_here(32768)) << "not this block";
+    EXPECT_TRUE(cache->is_here(32768 + 512));
+}
+
+TEST_F(Runs, WhatIsWrittenMeanwhileIsNotUndone)
+{
+    BlockCache::Runs runs(*cache, 65536);
+    ASSERT_TRUE(runs.read(0, std::span(bytes).first(16384)));
+    EXPECT_TRUE(runs.begin_all(1 << 20).value());
+    std::byte one[] = {std::byte{0xee}}, b[1];
+    ASSERT_TRUE(cache->write((1 << 20) + 7, one));
+    ASSERT_TRUE(runs.finish());
+    ASSERT_TRUE(cache->read((1 << 20) + 7, b));
+    EXPECT_EQ(b[0], one[0]);
 }
 
 TEST_F(Runs, BecomeOneWhereTheyMeet)

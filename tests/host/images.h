@@ -4,6 +4,7 @@
 #pragma once
 #include <gtest/gtest.h>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,13 +34,19 @@ public:
     uint64_t last_session() override { return session; }
 
     std::vector<char> data;
-    std::set<uint64_t> bad_blocks;  // reading one of these fails
-    uint64_t session = 0;           // of a CD
-    bool broken = false;            // all writing does
-    bool goes = false;              // it is pulled out at the next access
+    std::function<void(const BlockRequest&)> on_submit;  // what does not wait
+    std::set<uint64_t> bad_blocks;                       // reading one of these fails
+    uint64_t session = 0;                                // of a CD
+    bool broken = false;                                 // all writing does
+    bool goes = false;                                   // it is pulled out at the next access
     size_t reads = 0, blocks_read = 0, writes = 0;
 
 private:
+    void begin(BlockRequest& request) override
+    {
+        if (on_submit) on_submit(request);
+        BlockDevice::begin(request);
+    }
     Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
     {
         ++reads;

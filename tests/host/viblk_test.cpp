@@ -279,6 +279,29 @@ TEST_P(Viblk, ManyRequestsInFlight)
     }
 }
 
+TEST_P(Viblk, IsToldOnceOfRequestsThatFollowOneAnother)
+{
+    BlockDevice& disk = attach();
+    std::vector<std::byte> data(3 * 512);
+    std::vector<BlockRequest> requests(3);
+    auto submit = [&](bool last_too) {
+        unsigned told = device.notifications;
+        for (unsigned i = 0; i < 3; ++i) {
+            requests[i] = {.first = i * 311, .count = 1, .data = &data[i * 512]};
+            requests[i].more = i < 2 || last_too;
+            disk.submit(requests[i]);
+        }
+        return device.notifications - told;
+    };
+    EXPECT_EQ(submit(false), 1u);
+    for (auto& request : requests) EXPECT_TRUE(disk.wait(request, {100'000}));
+    EXPECT_EQ(submit(true), 0u) << "another one is to follow";
+    for (auto& request : requests) {
+        EXPECT_TRUE(disk.wait(request, {100'000})) << "whoever waits tells it";
+        EXPECT_TRUE(holds(request.data, request.first, 1));
+    }
+}
+
 TEST_P(Viblk, FlushAndDiscard)
 {
     device.features |= can_discard | write_zeroes;

@@ -71,14 +71,21 @@ public:
     // In what at() gave for this offset.
     void changed(uint64_t offset, size_t bytes);
     Result<void> write();
+    // Until it ends, what is not in memory is busy; the first such place on the volume, or 0.
+    void begin_ahead() { looks_ahead_ = true; }
+    uint64_t end_ahead();
+    bool looks_ahead() const { return looks_ahead_; }
 
 private:
+    bool has_to_wait(uint64_t piece);
     Result<void> load(uint64_t piece);
 
     BlockCache& cache_;
     uint64_t start_ = 0, bytes_ = 0, piece_ = ~0ull;
     unsigned overlap_ = 0, copies_ = 1;
     size_t changed_from_ = 0, changed_to_ = 0;
+    bool looks_ahead_ = false;
+    uint64_t soon_ = 0;
     std::array<std::byte, chunk_bytes + 1> data_;
 };
 
@@ -131,6 +138,7 @@ public:
     Result<void> link(uint32_t cluster, uint32_t next);  // 0: it is the last
     Result<void> link_all(Clusters run);                 // as a chain that ends
     uint64_t entry_offset(uint32_t cluster) const;       // on the volume
+    Window& table() { return table_; }
     virtual Result<void> write_tables() { return table_.write(); }
 
     // Some free clusters that are adjacent, at most as many as wanted, marked as used; if possible
@@ -315,6 +323,7 @@ private:
     void give_up_growing();
     void drop_clusters();
     Result<Piece> piece(uint64_t offset, uint64_t wanted);
+    void look_ahead(uint64_t offset, size_t bytes);
     Result<void> write_data(uint64_t offset, std::span<const std::byte> from);
     Result<void> write_gap(uint64_t end);
 
@@ -364,6 +373,7 @@ private:
     uint32_t known_ = 0;  // clusters
     uint32_t tail_ = 0;   // the last of them
     uint32_t loop_mark_ = 0;
+    uint64_t soon_ = 0;   // what of the table was not here when it looked ahead, or 0
     bool ended_ = false;  // there are no more
     bool end_checked_ = false;
     uint32_t walked_index_ = 0, walked_cluster_ = 0;  // where a walk between runs ended

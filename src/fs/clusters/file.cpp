@@ -299,6 +299,17 @@ Result<ClusterNode::Piece> ClusterNode::piece(uint64_t offset, uint64_t wanted)
     return Piece{volume_.offset_of(run.first) + within, static_cast<uint32_t>(bytes)};
 }
 
+// A read ends at `offset`, and others may follow: goes along the chain for them as far as that
+// needs no waiting. What of the table is not here comes along with the next one.
+void ClusterNode::look_ahead(uint64_t offset, size_t bytes)
+{
+    uint64_t end = std::min(offset + 4 * uint64_t{bytes}, valid);
+    uint32_t wanted = volume_.clusters_for(end);
+    volume_.table().begin_ahead();
+    while (known_ < wanted && !adjacent && !ended_ && step()) continue;
+    soon_ = volume_.table().end_ahead();
+}
+
 Result<size_t> ClusterNode::read(uint64_t offset, std::span<std::byte> into)
 {
     if (type == NodeType::directory) return Error::is_directory;
@@ -313,6 +324,7 @@ Result<size_t> ClusterNode::read(uint64_t offset, std::span<std::byte> into)
         place += next.bytes;
         rest = rest.subspan(next.bytes);
     }
+    if (TRY(runs.begin_all(soon_))) look_ahead(place, into.size());
     TRY(runs.finish());
     std::fill(rest.begin(), rest.end(), std::byte{0});
     // A chain may be longer than the file; but if it never ends, it is a loop and what was read is

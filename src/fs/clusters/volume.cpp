@@ -83,10 +83,28 @@ Result<std::byte*> Window::at(uint64_t offset)
 {
     uint64_t piece = offset & ~uint64_t{chunk_bytes - 1};
     if (piece != piece_) {
+        if (looks_ahead_ && has_to_wait(piece)) return Error::busy;
         TRY(write());
         TRY(load(piece));
     }
     return data_.data() + (offset - piece);
+}
+
+bool Window::has_to_wait(uint64_t piece)
+{
+    uint64_t first = start_ + piece, last = first + chunk_bytes + overlap_ - 1;
+    for (uint64_t place : {first, std::min(last, start_ + bytes_ - 1)}) {
+        if (cache_.is_here(place)) continue;
+        soon_ = place;
+        return true;
+    }
+    return false;
+}
+
+uint64_t Window::end_ahead()
+{
+    looks_ahead_ = false;
+    return std::exchange(soon_, 0);
 }
 
 // If a table cannot be read, its copy will do.
@@ -134,17 +152,17 @@ Result<uint32_t> ClusterVolume::entry(uint32_t cluster)
 Result<uint32_t> ClusterVolume::adjacent_after(uint32_t cluster)
 {
     if (shape.entry_bits == 12) return uint32_t{0};
-    uint32_t bytes = shape.entry_bits / 8, count = 0;
+    uint32_t bytes = shape.entry_bits / 8;
     const std::byte* at = TRY(table_.at(uint64_t{cluster} * bytes));
     uint32_t left = std::min(chunk_bytes / bytes - cluster % (chunk_bytes / bytes),
                              shape.clusters + 1 - cluster);
-    while (count < left) {
-        uint32_t next = bytes == 4 ? le32(at) & shape.entry_mask : uint32_t{le16(at)};
-        if (next != cluster + count + 1) break;
-        ++count;
-        at += bytes;
+    uint32_t next = cluster + 1, end = next + left, mask = shape.entry_mask;
+    if (bytes == 4) {
+        for (; next != end && (le32(at) & mask) == next; ++next) at += 4;
+    } else {
+        for (; next != end && le16(at) == next; ++next) at += 2;
     }
-    return count;
+    return next - cluster - 1;
 }
 
 Result<void> ClusterVolume::set_entry(uint32_t cluster, uint32_t value)
@@ -373,6 +391,7 @@ bool ClusterVolume::same_name(std::string_view a, std::string_view b) const
 
 Error ClusterVolume::log_corrupt(std::string_view what) const
 {
+    if (table_.looks_ahead()) return Error::corrupt;  // whoever needs it will say so
     std::string_view kind = shape.extended ? "exfat" : "fat";
     return hal::fail(Error::corrupt, "{}: {}: {}", cache_.device().name.view(), kind, what);
 }

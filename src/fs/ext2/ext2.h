@@ -568,6 +568,7 @@ private:
         uint64_t physical = 0;
         bool hole = false;
         bool unwritten = false;  // a hole with blocks of its own
+        bool has(uint64_t block) const { return block >= first && block < end; }
     };
     struct Record {
         uint32_t inode = 0;
@@ -591,6 +592,7 @@ private:
     // Logs what is wrong with this inode.
     template <class... Args> Error damaged(std::string_view format, const Args&... args) const
     {
+        if (looks_ahead_) return Error::corrupt;
         FormatArgument arguments[] = {args..., ""};
         return fs_.report(this, format,
                           std::span<const FormatArgument>(arguments, sizeof...(args)));
@@ -612,7 +614,6 @@ private:
 
     // file.cpp
     Result<size_t> read_data(uint64_t offset, std::span<std::byte> into);
-    uint64_t pointer_at(uint64_t offset);
     Result<size_t> write_step(uint64_t offset, std::span<const std::byte> from);
     Result<size_t> write_run(uint64_t offset, std::span<const std::byte> from);
     Result<void> zero_tail();
@@ -621,6 +622,9 @@ private:
 
     // map.cpp, extents.cpp: run_ becomes one that holds the block of the file
     Result<void> map(uint64_t block);
+    void look_ahead(uint64_t offset, size_t bytes);
+    // While it looks ahead, nothing is waited for and nothing reported: busy, if that is not here.
+    Result<void> need(uint64_t place);
     Result<void> map_classic(uint64_t block);
     Result<void> map_pointers(uint64_t block, std::span<const uint32_t> pointers);
     struct Pointers {
@@ -781,6 +785,9 @@ private:
     uint64_t inline_tail_ = 0;    // where on the device inline data continues
     std::byte block_[60] = {};    // pointers, the root of the extents, or data
     Run run_;                     // what was mapped last
+    Run ahead_;                   // what follows
+    uint64_t soon_ = 0;           // what was not here when it looked ahead, or 0
+    bool looks_ahead_ = false;    // just now
     uint64_t room_hint_ = 0;      // directories: no room before this block
     uint8_t kind_ = 0;            // as in the inode's mode
     bool inode_changed_ = false;  // and not written

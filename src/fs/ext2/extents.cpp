@@ -44,7 +44,10 @@ Result<void> Ext2Node::map_extents(uint64_t block)
 // A piece of a node of the tree. All entries begin with the same field, so Extent stands for both.
 template <class T> Result<T> Ext2Node::extent_node_read(uint64_t node, size_t offset)
 {
-    if (node != 0) return fs_.cache.read_as<T>(fs_.offset_of(node) + offset);
+    if (node != 0) {
+        TRY(need(fs_.offset_of(node) + offset));
+        return fs_.cache.read_as<T>(fs_.offset_of(node) + offset);
+    }
     T value;
     memcpy(&value, block_ + offset, sizeof value);
     return value;

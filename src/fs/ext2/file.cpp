@@ -47,17 +47,9 @@ Result<size_t> Ext2Node::read_data(uint64_t offset, std::span<std::byte> into)
         offset += piece.size();
         into = into.subspan(piece.size());
     }
-    TRY(runs.finish(runs.is_short() ? 0 : pointer_at(offset + wanted)));
+    if (TRY(runs.begin_all(soon_))) look_ahead(offset, wanted);
+    TRY(runs.finish());
     return wanted;
-}
-
-// Where the device has the pointer to what is there in the file; 0 if that is not known.
-uint64_t Ext2Node::pointer_at(uint64_t offset)
-{
-    uint64_t block = std::min(offset, size - 1) >> fs_.block_shift;
-    if (block < direct_blocks || flags_ & extents_fl) return 0;
-    auto pointers = pointers_from(block);
-    return pointers ? pointers.value().at : 0;
 }
 
 // "Symbolic Links": short ones are in the inode.

@@ -7,8 +7,34 @@ namespace ext {
 
 Result<void> Ext2Node::map(uint64_t block)
 {
-    if (block >= run_.first && block < run_.end) return {};
-    return flags_ & extents_fl ? map_extents(block) : map_classic(block);
+    if (run_.has(block)) return {};
+    if (!ahead_.has(block)) return flags_ & extents_fl ? map_extents(block) : map_classic(block);
+    run_ = ahead_;
+    return {};
+}
+
+// A read ends at `offset`, and others may follow: finds their blocks as far as that needs
+// no waiting. What of the map is not here comes along with the next one, as it is needed after it.
+void Ext2Node::look_ahead(uint64_t offset, size_t bytes)
+{
+    soon_ = 0;
+    uint64_t end = std::min(offset + 4 * uint64_t{bytes}, size);
+    if (fs_.offset_of(run_.end) >= end || ahead_.has(run_.end)) return;
+    Run now = run_;
+    looks_ahead_ = true;
+    if (map(run_.end)) {
+        ahead_ = run_;
+        if (fs_.offset_of(run_.end) < size) (void)map(run_.end);
+    }
+    looks_ahead_ = false;
+    run_ = now;
+}
+
+Result<void> Ext2Node::need(uint64_t place)
+{
+    if (!looks_ahead_ || fs_.cache.is_here(place)) return {};
+    soon_ = place;
+    return Error::busy;
 }
 
 Result<Blocks> Ext2Node::run_at(uint64_t block)
@@ -45,9 +71,16 @@ Result<void> Ext2Node::map_classic(uint64_t block)
         run_ = {block, block + pointers.count, 0, true};
         return {};
     }
-    count = static_cast<size_t>(std::min<uint64_t>(std::size(some), pointers.count));
-    TRY(fs_.cache.read(pointers.at, std::as_writable_bytes(std::span(some).first(count))));
-    return map_pointers(block, std::span(some).first(count));
+    TRY(need(pointers.at));
+    std::span<uint32_t> into = some;
+    if (looks_ahead_) {  // there is time: all of them that are in one line
+        auto scratch = fs_.scratch();
+        size_t left = BlockCache::line_bytes - pointers.at % BlockCache::line_bytes;
+        into = {reinterpret_cast<uint32_t*>(scratch.data()), std::min(scratch.size(), left) / 4};
+    }
+    into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), pointers.count)));
+    TRY(fs_.cache.read(pointers.at, std::as_writable_bytes(into)));
+    return map_pointers(block, into);
 }
 
 Result<Ext2Node::Pointers> Ext2Node::pointers_from(uint64_t block)
@@ -63,6 +96,7 @@ Result<Ext2Node::Pointers> Ext2Node::pointers_from(uint64_t block)
         uint64_t slot = (index & below) >> (bits * (level - 1));
         uint64_t at = fs_.offset_of(pointer) + slot * 4;
         if (level == 1) return Pointers{at, (1ull << bits) - slot};
+        TRY(need(at));
         pointer = TRY(fs_.cache.read_as<uint32_t>(at));
     }
 }
@@ -99,6 +133,7 @@ Result<uint64_t> Ext2Node::goal_for(uint64_t block)
 Result<void> Ext2Node::fill_hole(uint64_t block, uint32_t wanted, Content content)
 {
     uint64_t room = run_.end - block;
+    ahead_ = {};
     wanted = static_cast<uint32_t>(std::min<uint64_t>(wanted, room));
     if (run_.unwritten) return write_unwritten(block, wanted);
     uint64_t goal = TRY(goal_for(block));
@@ -222,7 +257,7 @@ Result<void> Ext2Node::free_blocks(uint64_t start, uint32_t count, Budget& budge
 
 Result<uint64_t> Ext2Node::cut(uint64_t from, Budget& budget)
 {
-    run_ = {};
+    run_ = ahead_ = {};
     inode_changed_ = true;
     if (flags_ & extents_fl) return cut_extents(from, budget);
     uint64_t base = direct_blocks, bases[3], reached = from;

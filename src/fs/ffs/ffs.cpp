@@ -94,7 +94,7 @@ Result<void> Volume::open(const SuperBlock& super, uint64_t)
     free = std::min(free_blocks, bytes >> block_shift) << block_shift;
     free += std::min(free_fragments, (bytes - free) >> fragment_shift) << fragment_shift;
     if (!(super.clean & 1))  // NetBSD has 2 while it is mounted
-        hal::log("{}: ffs: not unmounted cleanly; it may be inconsistent", device());
+        hal::log("{}: ffs: not unmounted cleanly", device());
 
     root_ = TRY(inode(root_inode));
     root_->opened();
@@ -182,6 +182,10 @@ Inode::Inode(Volume& volume, uint32_t number, const InodeFields& fields)
     mode = fields.mode & 07777;
     links = fields.links > 0 ? static_cast<uint32_t>(fields.links) : 1;
     memcpy(pointers_, fields.pointers, sizeof pointers_);
+    if (!config_can_write) return;
+    known_ = {};
+    looks_ahead_ = false;
+    soon_ = 0;
 }
 
 const char* Inode::device() const { return volume_.cache.device().name.c_str(); }
@@ -220,22 +224,55 @@ Result<void> Inode::read_bytes(uint64_t offset, std::span<std::byte> into)
         offset += piece.size();
         into = into.subspan(piece.size());
     }
-    return runs.finish(runs.is_short() ? 0 : pointer_at(offset + wanted));
+    if (TRY(runs.begin_all(config_can_write ? soon_ : 0))) look_ahead(offset, wanted);
+    return runs.finish();
 }
 
-// Where the device has the pointer to what is there in the file; 0 if that is not known.
-uint64_t Inode::pointer_at(uint64_t offset)
+// A read ends at `offset`, and others may follow: finds their blocks as far as that needs no
+// waiting. What of the map is not here comes along with the next one, as it is needed after it.
+void Inode::look_ahead(uint64_t offset, uint64_t bytes)
 {
-    uint64_t block = std::min(offset, size - 1) >> volume_.block_shift, holes;
-    if (block < direct_pointers) return 0;
-    auto place = place_of_leaf(block, holes);
-    return place ? place.value() : 0;
+    soon_ = 0;
+    if (offset >= size) return;
+    unsigned step = volume_.block_shift - volume_.fragment_shift;
+    uint64_t block = offset >> volume_.block_shift;
+    uint64_t end = ((std::min(offset + 4 * bytes, size) - 1) >> volume_.block_shift) + 1;
+    Extent found = known_;
+    if (block - known_from_ >= found.blocks) {
+        found = {};
+        known_from_ = block;
+    }
+    known_ = {};
+    looks_ahead_ = true;
+    for (uint64_t at; at = known_from_ + found.blocks, at < end;) {
+        auto more = extent_from(at, ~uint64_t{0});
+        if (!more) break;
+        auto [first, blocks] = more.value();
+        uint64_t next = found.first_fragment ? found.first_fragment + (found.blocks << step) : 0;
+        if (found.blocks == 0) found.first_fragment = next = first;
+        if (first != next) break;
+        found.blocks += blocks;
+    }
+    looks_ahead_ = false;
+    known_ = found;
+}
+
+Result<void> Inode::need_here(uint64_t place)
+{
+    if (volume_.cache.is_here(place)) return {};
+    soon_ = place;
+    return Error::busy;
 }
 
 // From this block of the file on, at most `limit` blocks that are one hole or lie in a row: some of
 // them.
 Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
 {
+    if (config_can_write && block - known_from_ < known_.blocks) {
+        uint64_t within = block - known_from_, first = known_.first_fragment;
+        if (first) first += within << (volume_.block_shift - volume_.fragment_shift);
+        return Extent{first, std::min(limit, known_.blocks - within)};
+    }
     const unsigned shift = volume_.pointer_shift();
     std::byte some[512];
     const std::byte* pointers = some;
@@ -246,6 +283,7 @@ Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
         uint64_t holes, place = TRY(place_of_leaf(block, holes));
         if (place == 0) return Extent{0, std::min(limit, holes)};
         limit = std::min<uint64_t>(limit, (sizeof some - place % sizeof some) >> shift);
+        TRY(need(place));
         TRY(volume_.cache.read(place, std::span(some).first(static_cast<size_t>(limit << shift))));
     }
     uint64_t first = volume_.pointer(pointers, 0), next = first, blocks = 1;
@@ -268,6 +306,7 @@ Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
         holes = below - rest;
         if (table == 0) return uint64_t{0};
         if (!volume_.holds(table, 0, uint64_t{1} << volume_.block_shift)) {
+            if (config_can_write && looks_ahead_) return Error::corrupt;
             return hal::fail(Error::corrupt,
                              "{}: ffs: inode {}: indirect block at fragment {} of {}", device(), id,
                              table, volume_.fragments);
@@ -276,6 +315,7 @@ Result<uint64_t> Inode::place_of_leaf(uint64_t block, uint64_t& holes)
             (table << volume_.fragment_shift) + ((rest >> shift) << volume_.pointer_shift());
         if (level == 0) return place;
         std::byte entry[8];
+        TRY(need(place));
         TRY(volume_.cache.read(place, std::span(entry).first(1u << volume_.pointer_shift())));
         table = volume_.pointer(entry, 0);
         below >>= volume_.index_shift;

@@ -37,13 +37,19 @@ public:
     Result<void> read_link(Text<fs::max_path>& target) override;
 
 protected:
-    struct Extent {                   // blocks that lie in a row on the volume
-        uint64_t first_fragment = 0;  // 0: a hole
-        uint64_t blocks = 0;
+    struct Extent {               // blocks that lie in a row on the volume
+        uint64_t first_fragment;  // 0: a hole
+        uint64_t blocks;
     };
     Result<uint64_t> place_of_leaf(uint64_t block, uint64_t& holes);
     Result<Extent> extent_from(uint64_t block, uint64_t limit);
-    uint64_t pointer_at(uint64_t offset);
+    void look_ahead(uint64_t offset, uint64_t bytes);
+    // While it looks ahead, nothing is waited for and nothing reported: busy, if that is not here.
+    Result<void> need(uint64_t place)
+    {
+        return config_can_write && looks_ahead_ ? need_here(place) : Result<void>();
+    }
+    Result<void> need_here(uint64_t place);
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
     Result<Record> record_at(const std::byte* piece, size_t at) const;
     bool is_short_link() const;
@@ -52,8 +58,13 @@ protected:
     Volume& volume_;
     uint64_t blocks_;  // in use, in 512 bytes; of old ones in whatever unit
     std::byte pointers_[all_pointers * 8];
+    // What was looked for ahead: blocks from known_from_ on. A small kernel does without.
+    Extent known_;
+    uint64_t known_from_;
 
 private:
+    bool looks_ahead_;
+    uint64_t soon_;  // what was not here when it did so, or 0
     Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, std::string_view name);
 };
 

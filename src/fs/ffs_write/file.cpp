@@ -105,6 +105,7 @@ uint64_t WritableInode::largest() const
 void WritableInode::set_pointer(unsigned index, uint64_t value)
 {
     unsigned shift = volume_.pointer_shift();
+    known_ = {};
     memcpy(pointers_ + (index << shift), &value, size_t{1} << shift);
 }
 
@@ -256,6 +257,7 @@ Result<void> WritableInode::point_to(uint64_t block, Run run)
 {
     uint64_t count = std::max<uint64_t>(run.count / per_block(), 1);
     Groups& groups = volume().groups;
+    known_ = {};
     if (block < direct_pointers) {
         TRY(groups.before(run, TRY(place())));
         for (uint64_t n = 0; n < count; ++n)
@@ -451,6 +453,7 @@ Result<void> WritableInode::cut_table(uint64_t table, unsigned level, uint64_t k
 Result<void> WritableInode::shrink(uint64_t bytes)
 {
     uint64_t keep = (bytes + block_bytes() - 1) >> volume_.block_shift;
+    known_ = {};
     Run direct[direct_pointers];
     for (unsigned i = 0; i < direct_pointers; ++i) {
         uint64_t first = volume_.pointer(pointers_, i), start = uint64_t{i} << volume_.block_shift;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Files that are read from the beginning to the end, on all file systems that keep maps of blocks:
+// what the disk is asked for and when, and what a damaged map or a bad block does to it.
+#include <map>
+#include "images.h"
+#include "lib/bytes.h"
+
+namespace fs {
+extern const FileSystemDriver ext2, fat, ffs;
+}
+
+namespace {
+
+constexpr size_t piece = 65536, file_bytes = 6'000'000;
+constexpr size_t pieces = (file_bytes + piece - 1) / piece;
+
+struct Format {
+    const char* image;
+    const fs::FileSystemDriver& driver;
+    // Damages the map of the file's blocks; where in the file that is.
+    size_t (*damage)(ImageDevice& disk, uint64_t id);
+    const char* says;
+};
+
+template <class T> void put(ImageDevice& disk, size_t offset, T value)
+{
+    memcpy(&disk.data.at(offset), &value, sizeof value);
+}
+
+uint32_t get(ImageDevice& disk, size_t offset) { return le32(&disk.data.at(offset)); }
+
+// The second block of pointers behind the doubly indirect one, with blocks of 1 KiB.
+size_t damage_ext2(ImageDevice& disk, uint64_t id)
+{
+    size_t inode = get(disk, 2048 + 8) * size_t{1024} + (id - 1) * 128;
+    put(disk, get(disk, inode + 40 + 13 * 4) * size_t{1024} + 4, 0xfffffff0u);
+    return (12 + 256 + 256) * 1024;
+}
+
+// The first indirect block.
+size_t damage_ffs(ImageDevice& disk, uint64_t id)
+{
+    auto field = [&](size_t offset) { return size_t{get(disk, 8192 + offset)}; };
+    bool ufs2 = field(1372) == 0x19540119;
+    size_t inode = (id / field(184) * field(188) + field(16)) * field(52) +
+                   id % field(184) * (ufs2 ? 256 : 128);
+    put(disk, inode + (ufs2 ? 112 + 12 * 8 : 40 + 12 * 4), 0x7fffffffu);
+    return 12 * field(48);
+}
+
+// A cluster that the table says is bad.
+size_t damage_fat(ImageDevice& disk, uint64_t id)
+{
+    auto cluster_bytes = static_cast<uint8_t>(disk.data[13]) * size_t{512};
+    size_t table = le16(&disk.data[14]) * size_t{512}, index = 3'000'000 / cluster_bytes;
+    bool is_fat32 = le16(&disk.data[22]) == 0;
+    size_t cluster = le16(&disk.data.at(id + 26)) + index - 1;
+    if (is_fat32)
+        put(disk, table + cluster * 4, 0x0ffffff7u);
+    else
+        put(disk, table + cluster * 2, uint16_t{0xfff7});
+    return index * cluster_bytes;
+}
+
+struct Sequential : testing::TestWithParam<Format> {
+    Sequential()
+        : disk(ImageDevice::load(GetParam().image)), expected(expected_content("big", file_bytes))
+    {
+        mount();
+    }
+    void mount()
+    {
+        cache = BlockCache::make_for(disk).value();
+        auto mounted = GetParam().driver.mount(*cache);
+        ASSERT_TRUE(mounted);
+        file = fs::look_up(*mounted.value(), "big").value();
+        ASSERT_EQ(file->size, file_bytes);
+    }
+    Error read(size_t number)
+    {
+        std::vector<std::byte> bytes(piece, std::byte{0xee});
+        auto got = file->read(number * piece, bytes);
+        if (!got) return got.error();
+        EXPECT_EQ(got.value(), std::min(piece, file_bytes - number * piece));
+        EXPECT_EQ(memcmp(bytes.data(), &expected[number * piece], got.value()), 0) << number;
+        return {};
+    }
+    uint64_t lookups() const { return cache->counts().hits + cache->counts().misses; }
+
+    FakeMachine machine;
+    ImageDevice disk;
+    BlockCache* cache = nullptr;
+    fs::Node* file = nullptr;
+    std::vector<std::byte> expected;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, Sequential,
+    testing::Values(Format{"ext2-1k.img", fs::ext2, damage_ext2, "indirect block 4294967280"},
+                    Format{"ffs1_16384.img", fs::ffs, damage_ffs, "indirect block at fragment"},
+                    Format{"ffs2_4096.img", fs::ffs, damage_ffs, "indirect block at fragment"},
+                    Format{"fat16.img", fs::fat, damage_fat, "marked bad"},
+                    Format{"fat32.img", fs::fat, damage_fat, "marked bad"}),
+    [](const auto& info) {
+        std::string name = info.param.image;
+        name.resize(name.find('.'));
+        std::replace(name.begin(), name.end(), '-', '_');
+        return name;
+    });
+
+TEST_P(Sequential, TheDiskIsAskedAtOnce)
+{
+    size_t late = 0, requests = 0;
+    for (size_t number = 0; number < pieces; ++number) {
+        uint64_t before = lookups();
+        bool is_first = true;
+        disk.on_submit = [&](const BlockRequest&) {
+            if (std::exchange(is_first, false) && lookups() != before) ++late;
+            ++requests;
+        };
+        disk.reads = 0;
+        ASSERT_EQ(read(number), Error{});
+        EXPECT_LE(disk.reads, 4u) << number << ": its runs, and what is needed for the next";
+    }
+    EXPECT_LT(late, pieces / 8)
+        << "the blocks were looked for while the piece before was under way";
+    EXPECT_LT(requests, pieces + file_bytes / (256 * 1024) * 2 + 10);
+}
+
+TEST_P(Sequential, DamageIsReportedOnceAndWhereItIs)
+{
+    size_t where = GetParam().damage(disk, file->id);
+    mount();
+    machine.log.clear();
+    for (size_t number = 0; (number + 1) * piece <= where; ++number) {
+        ASSERT_EQ(read(number), Error{}) << number;
+        ASSERT_TRUE(machine.log.empty()) << number << ": " << machine.log.back();
+    }
+    EXPECT_EQ(read(where / piece), Error::corrupt);
+    ASSERT_EQ(machine.log.size(), 1u);
+    EXPECT_TRUE(machine.logged(GetParam().says)) << machine.log.back();
+}
+
+TEST_P(Sequential, ABadBlockFailsOnlyItsPiece)
+{
+    BlockRequest last;
+    disk.on_submit = [&](const BlockRequest& request) {
+        if (request.count > 16) last = request;
+    };
+    for (size_t number = 0; number <= 20; ++number) ASSERT_EQ(read(number), Error{});
+    disk.bad_blocks = {last.first + last.count / 2};
+    disk.on_submit = nullptr;
+    mount();
+    for (size_t number = 0; number < pieces; ++number)
+        EXPECT_EQ(read(number), number == 20 ? Error::device : Error{}) << number;
+}
+
+// What comes along is asked for again by whoever cannot do without it.
+TEST_P(Sequential, AMapThatCannotBeReadIsMissedWhereItIsNeeded)
+{
+    std::map<uint64_t, size_t> along;  // lines, and with which piece they came
+    size_t number = 0;
+    disk.on_submit = [&](const BlockRequest& request) {
+        bool is_line = request.count == 8 && !request.more && number > 0;
+        if (is_line && number + 1 < pieces) along.emplace(request.first, number);
+    };
+    for (; number < pieces; ++number) ASSERT_EQ(read(number), Error{});
+    disk.on_submit = nullptr;
+    for (auto [block, came_with] : along) {
+        for (uint64_t i = 0; i < 8; ++i) disk.bad_blocks.insert(block + i);
+        mount();
+        for (number = 0; number <= came_with; ++number) EXPECT_EQ(read(number), Error{}) << number;
+        bool is_fat = &GetParam().driver == &fs::fat;  // which has a copy
+        size_t failed = 0;
+        for (; number < pieces; ++number) failed += read(number) != Error{};
+        EXPECT_EQ(failed > 0, !is_fat) << block;
+        disk.bad_blocks.clear();
+        EXPECT_EQ(read(pieces - 1), Error{});
+    }
+    EXPECT_FALSE(along.empty());
+}
+
+}  // namespace
