@@ -50,7 +50,8 @@ if(NOT VESPER_CONFIG STREQUAL TINY)
     src/api/calls/console.cpp src/block/device.cpp src/block/queued_disk.cpp
     src/block/scsi_disk.cpp src/bus/virtio.cpp src/console/cell_screen.cpp
     src/drivers/block/viblk.cpp src/drivers/block/vioscsi.cpp src/drivers/display/vga.cpp
-    src/fs/ext2/directory.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
+    src/fs/ext2/checksum.cpp src/fs/ext2/directory.cpp src/fs/ext2/hash.cpp
+    src/fs/ffs/ffs.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
 endif()
 set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
