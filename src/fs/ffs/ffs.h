@@ -45,6 +45,8 @@ protected:
     Result<Extent> extent_from(uint64_t block, uint64_t limit);
     uint64_t pointer_at(uint64_t offset);
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
+    // A piece of a directory, which may be in `memory`, until anything else is done.
+    virtual Result<const std::byte*> piece_at(uint64_t start, std::byte* memory);
     Result<Record> record_at(const std::byte* piece, size_t at) const;
     bool is_short_link() const;
     const char* device() const;
