@@ -50,8 +50,9 @@ if(NOT VESPER_CONFIG STREQUAL TINY)
     src/api/calls/console.cpp src/block/cache.cpp src/block/device.cpp src/block/queued_disk.cpp
     src/block/scsi_disk.cpp src/bus/virtio.cpp src/console/cell_screen.cpp
     src/drivers/block/viblk.cpp src/drivers/block/vioscsi.cpp src/drivers/display/vga.cpp
-    src/fs/clusters/file.cpp src/fs/clusters/volume.cpp src/fs/ext2/directory.cpp
-    src/fs/ext2/file.cpp src/fs/ext2/map.cpp src/fs/ffs/ffs.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
+    src/fs/clusters/file.cpp src/fs/clusters/volume.cpp src/fs/ext2/checksum.cpp
+    src/fs/ext2/directory.cpp src/fs/ext2/file.cpp src/fs/ext2/hash.cpp src/fs/ext2/map.cpp
+    src/fs/ffs/ffs.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
 endif()
 set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer

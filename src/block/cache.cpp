@@ -25,6 +25,7 @@ struct BlockCache::Line {
     uint8_t dirty = 0;    // a bit for each block that is to be written
     uint8_t missing = 0;  // or that could not be read
     Kind kind = Kind::data;
+    uint8_t marks = 0;  // a bit for 512 bytes
 };
 
 namespace {
@@ -62,6 +63,7 @@ BlockCache::~BlockCache()
         older = line->older;
         release(*line);
     }
+    while (config_can_write && spare_edges_) delete std::exchange(spare_edges_, spare_edges_->next);
     delete[] table_;
     delete[] chosen_;
 }
@@ -119,6 +121,7 @@ void BlockCache::remove(Line& line)
     *link = line.next_in_bucket;
     line.number = no_line;
     line.missing = 0;
+    if (config_can_write) line.marks = 0;
     clean(line);
 }
 
@@ -127,6 +130,25 @@ void BlockCache::release(Line& line)
     if (config_can_write) drop_edges(line);
     line.~Line();
     delete[] reinterpret_cast<std::byte*>(&line);
+}
+
+static uint8_t mark_of(uint64_t offset)
+{
+    return static_cast<uint8_t>(1u << offset % BlockCache::line_bytes / 512);
+}
+
+bool BlockCache::is_marked(uint64_t offset)
+{
+    Line* line = find(offset / line_bytes);
+    return line && line->marks & mark_of(offset);
+}
+
+void BlockCache::mark(uint64_t offset, bool is_marked)
+{
+    Line* line = find(offset / line_bytes);
+    if (!line) return;
+    uint8_t bit = mark_of(offset);
+    line->marks = static_cast<uint8_t>(is_marked ? line->marks | bit : line->marks & ~bit);
 }
 
 bool BlockCache::grow()
@@ -265,6 +287,7 @@ Result<BlockCache::Line*> BlockCache::fetch(uint64_t number, bool whole)
 // needed.
 Result<void> BlockCache::complete(Line& line, size_t within, size_t bytes)
 {
+    if (config_can_write && !line.missing) return {};
     uint8_t wanted = line.missing & touched(within, bytes);
     for (unsigned i = 0; wanted >> i; ++i) {
         if (!(wanted >> i & 1)) continue;
@@ -322,6 +345,15 @@ bool BlockCache::is_here(uint64_t offset)
 {
     Line* line = find(offset / line_bytes);
     return line && !(line->missing & touched(offset % line_bytes, 1));
+}
+
+Result<std::span<const std::byte>> BlockCache::look(uint64_t offset, size_t bytes)
+{
+    size_t within = offset % line_bytes;
+    if (!has(offset, bytes) || bytes > line_bytes - within) return Error::invalid;
+    Line* line = TRY(fetch(offset / line_bytes));
+    TRY(complete(*line, within, bytes));
+    return std::span<const std::byte>(line->data + within, bytes);
 }
 
 // ---- reading, several runs at once
@@ -463,6 +495,7 @@ void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count,
         } else {
             memcpy(copy, block, block_bytes);
             line.missing &= static_cast<uint8_t>(~bit);
+            if (config_can_write) line.marks = 0;
         }
     }
 }
@@ -612,7 +645,7 @@ void BlockCache::drop_edges(Line& line)
 {
     while (Edge* edge = line.before) {
         line.before = edge->next;
-        delete edge;
+        edge->next = std::exchange(spare_edges_, edge);
     }
 }
 
@@ -673,9 +706,13 @@ Result<void> BlockCache::order(uint64_t first, uint64_t later)
     for (Edge* edge = to->before; edge; edge = edge->next) {
         if (edge->first == from && holds(*edge)) return {};
     }
-    auto edge = make<Edge>(Edge{from, from->generation, to->before});
-    if (!edge) return write_back();
-    to->before = edge.value();
+    Edge* edge = spare_edges_;
+    if (edge)
+        spare_edges_ = edge->next;
+    else if (!(edge = new (std::nothrow) Edge))
+        return write_back();
+    *edge = {from, from->generation, to->before};
+    to->before = edge;
     return {};
 }
 

@@ -51,6 +51,8 @@ public:
     class Runs;
     // Whether this byte can be read without waiting for the device.
     bool is_here(uint64_t offset);
+    // What is there, until anything else is done here; all of it is in one line.
+    Result<std::span<const std::byte>> look(uint64_t offset, size_t bytes);
     // `kind` is of all that is in the touched lines: a file system keeps data and metadata in
     // different ones as far as it can. A line that has had metadata counts as such until written.
     Result<void> write(uint64_t offset, std::span<const std::byte> from,
@@ -111,6 +113,9 @@ public:
     uint64_t bytes() const { return bytes_; }
     // What it holds is not what is in the drive now, and stays away from that.
     bool is_of_another_medium() const;
+    // A mark on a block of at least 512 bytes, or the first 512 of it, for as long as it is here.
+    bool is_marked(uint64_t offset);
+    void mark(uint64_t offset, bool is_marked);
 
 private:
     struct Line;
@@ -194,6 +199,7 @@ private:
     uint64_t next_miss_ = no_line;
     size_t run_ = 0;  // lines to read ahead
     Counts counts_;
+    Edge* spare_edges_ = nullptr;
 };
 
 // One read of a file: the runs of blocks that it consists of, under way at the same time. Runs that

@@ -22,12 +22,13 @@ Result<void> OpenFile::open(std::string_view path, uint32_t flags, uint16_t perm
 {
     if (is_open()) return Error::busy;
     if (contradict(flags)) return Error::invalid;
-    auto found = look_up(path);
-    if (found.error() == Error::not_found && flags & open_create) {
-        TRY(create(path, NodeType::file, permissions));
+    Result<Place> found = Error::not_found;
+    if (flags & open_create) found = make_new(path, NodeType::file, permissions);
+    if (!found) {
+        Error why = found.error();  // it was not made
         found = look_up(path);
-    } else if (found && flags & open_exclusive) {
-        return Error::exists;
+        if (found.error() == Error::not_found) return why;
+        if (found && flags & open_exclusive) return Error::exists;
     }
     if (!found) return found.error();
     const Place& place = found.value();

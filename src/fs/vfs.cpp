@@ -27,8 +27,8 @@ std::string_view take_name(std::string_view& path)
 }
 
 // Along a path, with the directories from the root to where it is, so that ".." needs no help from
-// the file system. It and the texts of links are large, and a stack may be small: they are in the
-// heap.
+// the file system. It and the texts of links are large, and a stack may be small: there is one, and
+// the texts are in the heap.
 class Walk {
 public:
     Walk(Node& root, std::string_view path, bool follow) : rest_(path), follow_(follow)
@@ -109,10 +109,11 @@ Result<void> Walk::go_by(Node& link)
 Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow,
                       const Node* not_within)
 {
-    Walk* walk = TRY(make<Walk>(file_system.root(), path, follow));
+    alignas(Walk) static std::byte memory[sizeof(Walk)];
+    auto walk = new (memory) Walk(file_system.root(), path, follow);
     auto found = walk->run();
     if (found && walk->passes(not_within)) found = Error::invalid;
-    delete walk;
+    walk->~Walk();
     return found;
 }
 

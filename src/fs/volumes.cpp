@@ -228,11 +228,12 @@ static Result<Parent> parent_of(std::string_view path, const Node* not_within)
 
 Result<Parent> parent_of(std::string_view path) { return parent_of(path, nullptr); }
 
-Result<Node*> create(std::string_view path, NodeType type, uint16_t permissions)
+Result<Place> make_new(std::string_view path, NodeType type, uint16_t permissions)
 {
     Parent parent = TRY(free_name(path));
     if (parent.slash && type != NodeType::directory) return Error::not_directory;
-    return parent.directory->create(parent.name, type, permissions & 07777);
+    return Place{parent.volume,
+                 TRY(parent.directory->create(parent.name, type, permissions & 07777))};
 }
 
 Result<void> make_link(std::string_view path, std::string_view target)

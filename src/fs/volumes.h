@@ -65,7 +65,11 @@ struct Parent {
 Result<Parent> parent_of(std::string_view path);
 
 // Errors: exists.
-Result<Node*> create(std::string_view path, NodeType type, uint16_t permissions);
+Result<Place> make_new(std::string_view path, NodeType type, uint16_t permissions);
+inline Result<Node*> create(std::string_view path, NodeType type, uint16_t permissions)
+{
+    return TRY(make_new(path, type, permissions)).node;
+}
 Result<void> make_link(std::string_view path, std::string_view target);  // symbolic
 // A second name for a file. Errors: exists, is_directory, unsupported (on another volume, or the
 // file system has none).

@@ -53,6 +53,9 @@ size_t format_to(std::span<char> buffer, std::string_view format,
                  std::span<const FormatArgument> arguments);
 
 // A string of at most N - 1 characters, kept in place.
+// Appends to a text of so many letters, as far as there is room for it and a NUL: how many it has.
+size_t append_to(std::span<char> text, size_t length, std::string_view more);
+
 template <size_t N> class Text {
 public:
     Text() = default;
@@ -66,7 +69,7 @@ public:
     }
     Text& append(std::string_view text)
     {
-        for (char c : text) append(c);
+        length_ = append_to(data_, length_, text);
         return *this;
     }
     Text& append(char c)

@@ -60,6 +60,46 @@ TEST_F(Cache, RefusesWhatIsBeyondTheEnd)
     EXPECT_EQ(cache->write(40 * 1024 + 511, b).error(), Error::invalid);
 }
 
+TEST_F(Cache, ShowsWhatItHolds)
+{
+    auto seen = cache->look(4096 + 512, 3584);
+    ASSERT_TRUE(seen);
+    expect_same(4096 + 512, {seen.value().begin(), seen.value().end()});
+    EXPECT_EQ(cache->look(4095, 2).error(), Error::invalid) << "in two lines";
+    EXPECT_EQ(cache->look(40 * 1024, 513).error(), Error::invalid) << "beyond the end";
+    std::byte b[] = {std::byte{0x55}};
+    ASSERT_TRUE(cache->write(4096 + 600, b));
+    EXPECT_EQ(cache->look(4096 + 600, 1).value()[0], b[0]);
+    disk.bad_blocks = {24, 25};
+    EXPECT_EQ(cache->look(3 * 4096, 512).error(), Error::device);
+    EXPECT_TRUE(cache->look(3 * 4096 + 1024, 512));
+}
+
+TEST_F(Cache, AMarkIsGoneWithWhatItWasOn)
+{
+    cache->mark(4096, true);
+    EXPECT_FALSE(cache->is_marked(4096)) << "it is not here";
+    read(4096, 1);
+    cache->mark(4096 + 1024, true);
+    EXPECT_TRUE(cache->is_marked(4096 + 1024));
+    EXPECT_FALSE(cache->is_marked(4096));
+    EXPECT_FALSE(cache->is_marked(4096 + 512));
+    cache->mark(4096 + 1024, false);
+    EXPECT_FALSE(cache->is_marked(4096 + 1024));
+    cache->mark(4096, true);
+    std::byte b[512] = {};
+    ASSERT_TRUE(cache->write(4096, b));
+    EXPECT_TRUE(cache->is_marked(4096)) << "who writes here knows what";
+    ASSERT_TRUE(cache->sync());
+    EXPECT_TRUE(cache->is_marked(4096));
+    ASSERT_TRUE(disk.write(8, 1, b));
+    EXPECT_FALSE(cache->is_marked(4096)) << "somebody else wrote there";
+    cache->mark(4096, true);
+    for (uint64_t line = 2; line < 10; ++line) read(line * 4096, 1);
+    read(4096, 1);
+    EXPECT_FALSE(cache->is_marked(4096)) << "it was read anew";
+}
+
 TEST_F(Cache, WritesNothingBeforeSync)
 {
     std::byte b[] = {std::byte{1}, std::byte{2}};

@@ -3,6 +3,8 @@
 // at any moment, and with writes that fail.
 #include <random>
 #include "ext2_disk.h"
+#include "fs/ext2/ext2.h"
+#include "fs/open_file.h"
 
 namespace {
 
@@ -79,6 +81,60 @@ TEST_P(Ext2Random, LeavesWhatTheModelHas)
     fs_model::RandomOperations operations(7, options);
     running = &operations;
     operations.run(600);
+}
+
+// ---- What it costs
+
+// Where an index's leaf is full of names, as where there are few.
+TEST(Ext2Cost, OfAFileIsTheSameAmongMany)
+{
+    for (const char* image : {"ext2-4k.img", "ext4.img"}) {
+        Disk disk(image);
+        BlockCache& cache = *fs::root()->cache;
+        ASSERT_TRUE(fs::create("/top", NodeType::directory, 0755));
+        auto hits_for = [&](unsigned from, unsigned to) {
+            uint64_t before = cache.counts().hits;
+            for (unsigned n = from; n < to; ++n) {
+                fs::OpenFile file;
+                EXPECT_TRUE(file.open("/top/F" + std::to_string(1'000'000 + n),
+                                      fs::open_write | fs::open_create));
+                file.close();
+            }
+            return (cache.counts().hits - before) / (to - from);
+        };
+        uint64_t first = hits_for(0, 100);
+        hits_for(100, 600);
+        uint64_t later = hits_for(600, 700);
+        EXPECT_LT(first, 60u) << image;
+        EXPECT_LT(later, first * 2) << image;
+        ASSERT_TRUE(fs::sync());
+        expect_sound(disk.disk.data);
+    }
+}
+
+// The checksums on the medium are what they would be if they were computed anew.
+TEST(Ext2Cost, AChecksumIsChangedNotComputed)
+{
+    std::mt19937 random(3);
+    for (size_t bytes : {1u, 12u, 64u, 100u, 4084u, 4096u, 8191u, 65536u}) {
+        std::vector<std::byte> block(bytes), changed;
+        for (std::byte& byte : block) byte = static_cast<std::byte>(random());
+        uint32_t seed = static_cast<uint32_t>(random()), sum = ext::crc32c(seed, block);
+        for (int i = 0; i < 50; ++i) {
+            changed = block;
+            size_t at = random() % bytes, count = random() % std::min<size_t>(bytes - at, 600) + 1;
+            for (size_t n = at; n < at + count; ++n) {
+                changed[n] = static_cast<std::byte>(random());
+                block[n] ^= changed[n];
+            }
+            uint32_t change = ext::crc32c(0, std::span(block).subspan(at, count));
+            sum ^= ext::crc32c_move(change, bytes - at - count);
+            ASSERT_EQ(sum, ext::crc32c(seed, changed)) << bytes << " " << at << " " << count;
+            block = changed;
+        }
+    }
+    constexpr char digits[] = "123456789";  // the check value that all descriptions have
+    EXPECT_EQ(~ext::crc32c(~0u, std::as_bytes(std::span(digits, 9))), 0xe3069283u);
 }
 
 // ---- The power goes

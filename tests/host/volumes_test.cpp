@@ -250,6 +250,29 @@ TEST_F(OpenFiles, DoWhatTheyWereOpenedFor)
     file.close();
 }
 
+TEST_F(OpenFiles, AreMadeWhereThereIsNothing)
+{
+    fs::OpenFile file;
+    constexpr uint32_t makes = all | fs::open_create;
+    ASSERT_TRUE(fs::create("ram:/d", NodeType::directory, 0755));
+    ASSERT_TRUE(fs::make_link("ram:/nowhere", "/d/none"));
+    ASSERT_TRUE(fs::make_link("ram:/there", "/d/x"));
+    EXPECT_EQ(file.open("ram:/none/x", makes).error(), Error::not_found);
+    EXPECT_EQ(file.open("ram:/d/x/", makes).error(), Error::not_directory);
+    EXPECT_EQ(file.open("ram:/nowhere", makes).error(), Error::exists);
+    EXPECT_EQ(file.open("ram:/", makes).error(), Error::is_directory);
+    EXPECT_EQ(file.open("ram:/d", makes).error(), Error::is_directory);
+    EXPECT_EQ(file.open("ram:/d", makes | fs::open_exclusive).error(), Error::exists);
+    EXPECT_EQ(fs::look_up("ram:/d/x").error(), Error::not_found);
+    ASSERT_TRUE(file.open("ram:/d/../d/x", makes));
+    EXPECT_EQ(&file.node(), fs::look_up("ram:/d/x").value().node);
+    EXPECT_TRUE(write(file, "12"));
+    file.close();
+    ASSERT_TRUE(file.open("ram:/there", makes));
+    EXPECT_EQ(read(file, 9), "12");
+    file.close();
+}
+
 TEST_F(OpenFiles, AreDirectoriesToo)
 {
     fs::OpenFile file;

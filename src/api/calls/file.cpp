@@ -76,6 +76,7 @@ int api_file_length(int file, uint64_t* bytes)
 
 int api_file_list(int directory, vesper_entry* entry)
 {
+    static_assert(sizeof entry->name >= fs::max_name);
     static constinit fs::DirectoryEntry found;
     fs::OpenFile* open = file_of(directory);
     if (!open) return VESPER_NOT_FOUND;
@@ -84,7 +85,7 @@ int api_file_list(int directory, vesper_entry* entry)
     if (!next.value()) return 0;
     entry->id = found.id;
     entry->type = static_cast<uint32_t>(found.type);
-    copy_text(entry->name, found.name);
+    memcpy(entry->name, found.name.c_str(), found.name.size() + 1);
     return 1;
 }
 

@@ -23,14 +23,18 @@ void Ext2::write_free_blocks(uint64_t count)
     if (incompat & is_64bit) super.free_blocks_count_hi = static_cast<uint32_t>(count >> 32);
 }
 
-// Bits of a bitmap on the medium.
-Result<void> Ext2::change_bits(uint64_t bitmap, uint32_t first, uint32_t count, bool value)
+// Bits of a bitmap on the medium, with its checksum.
+Result<void> Ext2::change_bits(GroupDescriptor& descriptor, bool of_inodes, uint32_t first,
+                               uint32_t count, bool value)
 {
-    std::byte some[64];
-    for (uint32_t end = first + count; first < end;) {
+    uint64_t bitmap = offset_of(of_inodes ? descriptor.inode_bitmap() : descriptor.block_bitmap());
+    uint32_t end = first + count, sum = 0;
+    std::byte some[64], change[sizeof some];
+    while (first < end) {
         size_t bytes = std::min<size_t>(sizeof some, (end - 1) / 8 - first / 8 + 1);
-        uint64_t offset = offset_of(bitmap) + first / 8;
+        uint64_t offset = bitmap + first / 8;
         TRY(cache.read(offset, std::span(some).first(bytes)));
+        memcpy(change, some, bytes);
         uint32_t base = first / 8 * 8;
         for (; first < end && first - base < bytes * 8; ++first) {
             std::byte bit = std::byte{1} << first % 8;
@@ -38,7 +42,16 @@ Result<void> Ext2::change_bits(uint64_t bitmap, uint32_t first, uint32_t count, 
             byte = value ? byte | bit : byte & ~bit;
         }
         TRY(cache.write(offset, std::span(some).first(bytes)));
+        for (size_t i = 0; i < bytes; ++i) change[i] ^= some[i];
+        if (has_checksums()) sum = crc32c(sum, std::span(change).first(bytes));
     }
+    if (!has_checksums() || count == 0) return {};
+    uint32_t old =
+        of_inodes
+            ? descriptor.inode_bitmap_csum_lo | uint32_t{descriptor.inode_bitmap_csum_hi} << 16
+            : descriptor.block_bitmap_csum_lo | uint32_t{descriptor.block_bitmap_csum_hi} << 16;
+    sum = crc32c_move(sum, bitmap_bytes(of_inodes) - ((end - 1) / 8 + 1));
+    put_bitmap_sum(descriptor, of_inodes, old ^ sum);
     return {};
 }
 
@@ -49,7 +62,7 @@ Result<void> Ext2::mark_blocks(Blocks blocks, bool used)
     auto descriptor = TRY(this->group(group));
     TRY(load_block_bitmap(group, descriptor));
     auto first = static_cast<uint32_t>(blocks.start - first_block_of(group));
-    TRY(change_bits(descriptor.block_bitmap(), first, blocks.count, used));
+    TRY(change_bits(descriptor, false, first, blocks.count, used));
     uint32_t free = descriptor.free_blocks();
     if (used) {
         for (uint32_t bit = 0; bit < blocks.count; ++bit) block_bitmap_.set(first + bit);
@@ -63,7 +76,6 @@ Result<void> Ext2::mark_blocks(Blocks blocks, bool used)
     descriptor.free_blocks_lo = static_cast<uint16_t>(free);
     if (desc_size >= sizeof descriptor)
         descriptor.free_blocks_hi = static_cast<uint16_t>(free >> 16);
-    TRY(seal_bitmap(descriptor, false));
     return put_group(group, descriptor);
 }
 
@@ -78,10 +90,10 @@ Result<Blocks> Ext2::take(uint32_t group, GroupDescriptor& descriptor, uint32_t 
     for (uint32_t pass = 0; pass < 2 && best_count < least; ++pass) {
         uint32_t end = pass == 0 ? bitmap.bits : std::min(from, bitmap.bits);
         for (uint32_t bit = pass == 0 ? from : 0; bit < end;) {
-            uint32_t start = bitmap.next(bit, false);
-            if (start >= end) break;
-            bit = bitmap.next(start, true);
-            uint32_t count = std::min(bit - start, wanted);
+            uint32_t start = bitmap.next(bit, false, end);
+            if (start == end) break;
+            bit = bitmap.next(start, true, std::min(bitmap.bits - start, wanted) + start);
+            uint32_t count = bit - start;
             if (count > best_count) {
                 best = start;
                 best_count = count;
@@ -260,14 +272,15 @@ Result<uint32_t> Ext2::allocate_inode(uint32_t near, bool directory)
                 continue;
             auto loaded = load_inode_bitmap(number, descriptor);
             if (!loaded && loaded.error() != Error::corrupt) return loaded.error();
-            uint32_t bit = !loaded ? inode_bitmap_.bits
-                                   : inode_bitmap_.next(number == 0 ? reserved : 0, false);
+            uint32_t from = std::max(inode_bitmap_.taken_before, number == 0 ? reserved : 0);
+            uint32_t bit = loaded ? inode_bitmap_.next(from, false, inode_bitmap_.bits) : 0;
             if (!loaded || bit >= inode_bitmap_.bits) {
                 set_full(number, 1, true);
                 continue;
             }
-            TRY(change_bits(descriptor.inode_bitmap(), bit, 1, true));
+            TRY(change_bits(descriptor, true, bit, 1, true));
             inode_bitmap_.set(bit);
+            inode_bitmap_.taken_before = bit + 1;
             set_free_inodes(*this, descriptor,
                             descriptor.free_inodes() - (descriptor.free_inodes() > 0));
             super.free_inodes_count -= super.free_inodes_count > 0;
@@ -276,7 +289,6 @@ Result<uint32_t> Ext2::allocate_inode(uint32_t near, bool directory)
             descriptor.itable_unused_lo = static_cast<uint16_t>(unused);
             if (desc_size >= sizeof descriptor)
                 descriptor.itable_unused_hi = static_cast<uint16_t>(unused >> 16);
-            TRY(seal_bitmap(descriptor, true));
             TRY(put_group(number, descriptor));
             return number * inodes_per_group + bit + 1;
         }
@@ -290,13 +302,13 @@ Result<void> Ext2::free_inode(uint32_t number, bool directory)
     auto descriptor = TRY(group(group_number));
     TRY(load_inode_bitmap(group_number, descriptor));
     TRY(before(TRY(inode_offset(number)), inode_bitmap_offset_of(number)));
-    TRY(change_bits(descriptor.inode_bitmap(), bit, 1, false));
+    TRY(change_bits(descriptor, true, bit, 1, false));
+    inode_bitmap_.taken_before = std::min(inode_bitmap_.taken_before, bit);
     inode_bitmap_.data.data()[bit / 8] &= ~(std::byte{1} << bit % 8);
     set_free_inodes(*this, descriptor, std::min(descriptor.free_inodes() + 1, inodes_per_group));
     super.free_inodes_count = std::min(super.free_inodes_count + 1, inodes);
     set_full(group_number, 1, false);
     if (directory) add_directories(*this, descriptor, -1);
-    TRY(seal_bitmap(descriptor, true));
     return put_group(group_number, descriptor);
 }
 

@@ -15,29 +15,54 @@ static constexpr uint8_t tail_type = 0xde;
 
 // ---- reading
 
-// A block of the directory, or inline data.
-Result<Ext2Node::Piece> Ext2Node::piece_at(uint64_t offset)
+// "Inline Directories": two lists, the first behind a parent's number.
+Result<Ext2Node::Piece> Ext2Node::inline_piece_at(uint64_t offset)
 {
-    if (flags_ & inline_data_fl) {
-        // "Inline Directories": two lists, the first behind a parent's number
-        std::span<std::byte> all = fs_.scratch().first(static_cast<size_t>(size));
-        TRY(read_inline(0, all));
-        if (offset < sizeof block_) return Piece{4, all.first(sizeof block_).subspan(4)};
-        return Piece{sizeof block_, all.subspan(sizeof block_)};
-    }
+    std::span<std::byte> all = fs_.scratch().first(static_cast<size_t>(size));
+    TRY(read_inline(0, all));
+    if (offset < sizeof block_) return Piece{4, all.first(sizeof block_).subspan(4)};
+    return Piece{sizeof block_, all.subspan(sizeof block_)};
+}
+
+// The block on the device.
+Result<uint64_t> Ext2Node::block_at(uint64_t offset)
+{
     uint64_t block = offset >> fs_.block_shift;
     TRY(map(block));
     if (run_.hole) return damaged("the directory has no block {}", block);
-    uint64_t physical = run_.physical + (block - run_.first);
-    auto bytes = TRY(fs_.block(physical));
-    if (fs_.has_checksums() && !fs_.is_checked(physical)) {
-        if (!sum_is_right(bytes)) {
-            fs_.forget_scratch();
-            return damaged("block {} of the directory does not match its checksum", block);
-        }
-        fs_.set_checked(physical);
+    return run_.physical + (block - run_.first);
+}
+
+Result<void> Ext2Node::check_sum(uint64_t physical, Content bytes)
+{
+    if (!fs_.has_checksums() || fs_.is_checked(physical)) return {};
+    if (!sum_is_right(bytes)) {
+        fs_.forget_scratch();
+        return damaged("block {} of the directory does not match its checksum",
+                       run_.first + (physical - run_.physical));
     }
-    return Piece{fs_.offset_of(block), bytes, physical};
+    fs_.set_checked(physical);
+    return {};
+}
+
+// A block of the directory, or inline data.
+Result<Ext2Node::Piece> Ext2Node::piece_at(uint64_t offset)
+{
+    if (flags_ & inline_data_fl) return inline_piece_at(offset);
+    uint64_t physical = TRY(block_at(offset));
+    auto bytes = TRY(fs_.block(physical));
+    TRY(check_sum(physical, bytes));
+    return Piece{offset & ~uint64_t{fs_.block_bytes() - 1}, bytes, physical};
+}
+
+// The same, only to be looked at.
+Result<Ext2Node::View> Ext2Node::view_at(uint64_t offset)
+{
+    if (flags_ & inline_data_fl) return View(TRY(inline_piece_at(offset)));
+    uint64_t physical = TRY(block_at(offset));
+    Content bytes = TRY(fs_.look(physical));
+    TRY(check_sum(physical, bytes));
+    return View{offset & ~uint64_t{fs_.block_bytes() - 1}, bytes, physical};
 }
 
 static size_t length_from_disk(uint32_t block_bytes, uint16_t length)
@@ -49,9 +74,9 @@ static size_t length_from_disk(uint32_t block_bytes, uint16_t length)
 }
 
 // Of its name only that it lies in the piece is known.
-Result<Ext2Node::Record> Ext2Node::outline_at(const Piece& piece, uint64_t offset) const
+Result<Ext2Node::Record> Ext2Node::outline_at(const View& view, uint64_t offset) const
 {
-    auto bytes = piece.bytes.subspan(static_cast<size_t>(offset - piece.start));
+    Content bytes = view.bytes.subspan(static_cast<size_t>(offset - view.start));
     if (bytes.size() < DirEntry::min_rec_len) return damaged("no entry fits at {}", offset);
     DirEntry entry;
     memcpy(&entry, bytes.data(), sizeof entry);
@@ -68,26 +93,77 @@ Result<Ext2Node::Record> Ext2Node::outline_at(const Piece& piece, uint64_t offse
     return Record{entry.inode, has_type ? entry.file_type : uint8_t{0}, length, name};
 }
 
-Result<Ext2Node::Record> Ext2Node::record_at(const Piece& piece, uint64_t offset) const
+Result<Ext2Node::Record> Ext2Node::record_at(const View& view, uint64_t offset) const
 {
-    Record record = TRY(outline_at(piece, offset));
+    Record record = TRY(outline_at(view, offset));
     bool bad = std::any_of(record.name.begin(), record.name.end(),
                            [](char c) { return c == '/' || c == 0; });
     if (bad) return damaged("the entry at {} has an impossible name", offset);
     return record;
 }
 
+// ---- Entries that can be passed without a closer look. A block has hundreds of them.
+
+struct Usual {  // an entry that outline_at() would have; else its length is 0
+    size_t length, name;
+};
+
+[[gnu::always_inline]] static inline Usual usual_at(const std::byte* at, const std::byte* end)
+{
+    auto left = static_cast<size_t>(end - at);
+    if (left < DirEntry::min_rec_len) return {};
+    uint32_t lengths = le32(at + offsetof(DirEntry, rec_len));
+    size_t length = lengths & 0xffff, name = lengths >> 16 & 0xff;
+    bool is_usual = length >= DirEntry::min_rec_len && length <= left && length % 4 == 0 &&
+                    sizeof(DirEntry) + name <= length && (name || !le32(at));
+    return {is_usual ? length : 0, name};
+}
+
+// To the next entry that may have a name of so many bytes, which ends with `last`: names often
+// begin alike.
+[[gnu::noinline]] static const std::byte* pass_others(const std::byte* at, const std::byte* end,
+                                                      size_t bytes, std::byte last,
+                                                      const std::byte*& before)
+{
+    while (at < end) {
+        Usual entry = usual_at(at, end);
+        if (!entry.length) break;
+        if (entry.name == bytes && at[sizeof(DirEntry) + bytes - 1] == last) break;
+        before = at;
+        at += entry.length;
+    }
+    return at;
+}
+
+// To the next entry that may have room for another of `need` bytes.
+[[gnu::noinline]] static const std::byte* pass_full(const std::byte* at, const std::byte* end,
+                                                    size_t need)
+{
+    while (at < end) {
+        Usual entry = usual_at(at, end);
+        if (!entry.length || !le32(at)) break;
+        if (entry.length >= DirEntry::bytes_for(entry.name) + need) break;
+        at += entry.length;
+    }
+    return at;
+}
+
 // Where a name is in one piece.
 Result<bool> Ext2Node::find_in_block(uint64_t offset, std::string_view name, Slot& slot)
 {
-    Piece piece = TRY(piece_at(offset));
-    slot = {.piece = piece};
-    size_t before = 0;
-    for (size_t at = 0; at < piece.bytes.size();) {
-        Record record = TRY(outline_at(piece, piece.start + at));
+    View view = TRY(view_at(offset));
+    slot = {.piece = view};
+    const std::byte *start = view.bytes.data(), *end = start + view.bytes.size();
+    const std::byte *at = start, *before = start;
+    const bool has_types = fs_.incompat & filetype;
+    for (;;) {
+        if (has_types && !name.empty())
+            at = pass_others(at, end, name.size(), static_cast<std::byte>(name.back()), before);
+        if (at == end) return false;
+        slot.at = static_cast<size_t>(at - start);
+        Record record = TRY(outline_at(view, view.start + slot.at));
         if (record.inode && record.name == name) {
-            slot.at = at;
-            slot.before = before;
+            slot.before = static_cast<size_t>(before - start);
             slot.length = record.length;
             slot.inode = record.inode;
             slot.type = record.type;
@@ -96,7 +172,6 @@ Result<bool> Ext2Node::find_in_block(uint64_t offset, std::string_view name, Slo
         before = at;
         at += record.length;
     }
-    return false;
 }
 
 Result<bool> Ext2Node::look_linearly(std::string_view name, Slot& slot)
@@ -153,19 +228,24 @@ Result<bool> Ext2Node::next_linear(uint64_t& position, DirectoryEntry& entry)
 {
     bool is_known = fs_.listed.node == this && fs_.listed.position == position &&
                     fs_.listed.changes == fs_.changes;
+    uint64_t mask = ~uint64_t{fs_.block_bytes() - 1}, physical = is_known ? fs_.listed.block : 0;
     fs_.listed.node = nullptr;
-    while (position < size) {
-        Piece piece = TRY(piece_at(position));
-        uint64_t end = piece.start + piece.bytes.size();
-        uint64_t offset = is_known ? std::max(position, piece.start) : piece.start;
+    for (; position < size; is_known = false, physical = 0) {
+        View view = {position & mask, {}, physical};
+        if (physical)  // no need to ask the map again
+            view.bytes = TRY(fs_.look(physical));
+        else
+            view = TRY(view_at(position));
+        uint64_t end = view.start + view.bytes.size();
+        uint64_t offset = is_known ? std::max(position, view.start) : view.start;
         while (offset < end) {
-            Record record = TRY(record_at(piece, offset));
+            Record record = TRY(record_at(view, offset));
             uint64_t here = std::exchange(offset, offset + record.length);
             if (here < position || !record.inode || record.name == "." || record.name == "..")
                 continue;
             TRY(fill_entry(record, entry));
             position = offset;
-            fs_.listed = {this, position, fs_.changes};
+            fs_.listed = {this, position, offset < end ? view.physical : 0, fs_.changes};
             return true;
         }
         position = end;
@@ -199,13 +279,34 @@ void Ext2Node::seal(std::span<std::byte> bytes) const
 Result<void> Ext2Node::put_piece(const Piece& piece, size_t at, size_t bytes)
 {
     ++fs_.changes;
-    seal(piece.bytes);
-    fs_.set_checked(piece.physical);
     uint64_t offset = fs_.offset_of(piece.physical);
-    auto written = fs_.cache.write(offset + at, piece.bytes.subspan(at, bytes));
-    if (written && fs_.has_checksums()) written = fs_.cache.write(offset, piece.bytes);
+    auto written = reseal(piece, at, bytes);
+    fs_.set_checked(piece.physical);
+    if (written) written = fs_.cache.write(offset + at, piece.bytes.subspan(at, bytes));
+    if (written && fs_.has_checksums()) {
+        size_t sum_at = index_entries_at(piece.bytes) ? 0 : piece.bytes.size() - tail_bytes;
+        written = fs_.cache.write(offset + sum_at, piece.bytes.subspan(sum_at));
+    }
     if (!written) fs_.forget_scratch();
     return written;
+}
+
+// The checksum of a block of which only this part is another than in the cache.
+Result<void> Ext2Node::reseal(const Piece& piece, size_t at, size_t bytes) const
+{
+    std::byte change[sector_bytes];
+    size_t end = piece.bytes.size() - tail_bytes;
+    bool is_short = bytes <= sizeof change && at + bytes <= end;
+    if (!is_short || !fs_.has_checksums() || index_entries_at(piece.bytes)) {
+        seal(piece.bytes);
+        return {};
+    }
+    TRY(fs_.cache.read(fs_.offset_of(piece.physical) + at, std::span(change).first(bytes)));
+    for (size_t i = 0; i < bytes; ++i) change[i] ^= piece.bytes[at + i];
+    std::byte* sum = &piece.bytes[piece.bytes.size() - 4];
+    uint32_t changed = crc32c(0, std::span(change).first(bytes));
+    store_le32(sum, le32(sum) ^ crc32c_move(changed, end - at - bytes));
+    return {};
 }
 
 // ---- entries
@@ -298,16 +399,22 @@ Result<void> Ext2Node::carve(const Piece& piece, size_t at, size_t place, size_t
 // `record` has what it is about, and nothing else.
 Result<bool> Ext2Node::insert_in_block(uint64_t block, const Record& record, const Ext2Node& node)
 {
-    Piece piece = TRY(piece_at(fs_.offset_of(block)));
+    View view = TRY(view_at(fs_.offset_of(block)));
     size_t need = DirEntry::bytes_for(record.name.size()), end = room_in_block();
+    const bool has_types = fs_.incompat & filetype;
     for (size_t at = 0; at < end;) {
-        Record here = TRY(outline_at(piece, piece.start + at));
+        const std::byte* start = view.bytes.data();
+        if (has_types) at = static_cast<size_t>(pass_full(start + at, start + end, need) - start);
+        if (at >= end) break;
+        Record here = TRY(outline_at(view, view.start + at));
         size_t used = here.inode ? DirEntry::bytes_for(here.name.size()) : 0;
         if (here.length >= used + need && at + here.length <= end) {
+            Piece piece = TRY(piece_at(view.start));
             uint64_t offset = fs_.offset_of(piece.physical);
             TRY(fs_.before(node.inode_at_, offset + at));
             TRY(fs_.removed.order_before(key_of(record.name), offset + at));
             if (TRY(insert_at(piece, at, used, here.length, record))) return true;
+            view = piece;
         }
         at += here.length;
     }

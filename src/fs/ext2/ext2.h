@@ -273,6 +273,7 @@ NodeType type_of_mode(uint16_t mode);
 using Content = std::span<const std::byte>;
 uint32_t crc32c(uint32_t seed, Content bytes);
 uint32_t crc32c_patch(uint32_t before, Content behind, uint32_t after);
+uint32_t crc32c_move(uint32_t sum, size_t behind);
 template <class T> uint32_t crc32c_of(uint32_t seed, const T& value)
 {
     return crc32c(seed, std::as_bytes(std::span(&value, 1)));
@@ -353,6 +354,7 @@ struct Bitmap {
     uint32_t group = none;
     uint32_t bits = 0;
     uint64_t block = 0;
+    uint32_t taken_before = 0;  // all bits before this one, as far as anybody may take them
     Buffer data;
 
     bool test(uint32_t bit) const
@@ -360,8 +362,8 @@ struct Bitmap {
         return (data.data()[bit / 8] >> bit % 8 & std::byte{1}) != std::byte{0};
     }
     void set(uint32_t bit) { data.data()[bit / 8] |= std::byte{1} << bit % 8; }
-    // The first bit from `from` on that is `value`; `bits` if there is none.
-    uint32_t next(uint32_t from, bool value) const;
+    // The first bit from `from` on, and before `end`, that is `value`; `end` if there is none.
+    uint32_t next(uint32_t from, bool value, uint32_t end) const;
 };
 
 class Ext2 final : public fs::FileSystem, public Geometry {
@@ -428,12 +430,8 @@ public:
     Result<void> load_block_bitmap(uint32_t group, GroupDescriptor& descriptor);
     Result<void> load_inode_bitmap(uint32_t group, GroupDescriptor& descriptor);
     // Whether the checksum of a block of extents or of a directory has been looked at.
-    bool is_checked(uint64_t block) const { return checked_[block % std::size(checked_)] == block; }
-    void set_checked(uint64_t block) { checked_[block % std::size(checked_)] = block; }
-    void set_unchecked(uint64_t block)
-    {
-        if (is_checked(block)) checked_[block % std::size(checked_)] = 0;
-    }
+    bool is_checked(uint64_t block) { return cache.is_marked(offset_of(block)); }
+    void set_checked(uint64_t block, bool checked = true) { cache.mark(offset_of(block), checked); }
 
     // ---- allocation (allocate.cpp)
     // At most `wanted` in a row, at `goal` or near it. Errors: no_space.
@@ -449,6 +447,13 @@ public:
 
     // A block's contents, until the next call; what they are is the caller's to know.
     Result<std::span<std::byte>> block(uint64_t number);
+    // The same, to look at, until anything else is done.
+    Result<Content> look(uint64_t number)
+    {
+        if (block_bytes() <= BlockCache::line_bytes)
+            return cache.look(offset_of(number), block_bytes());
+        return Content(TRY(block(number)));
+    }
     std::span<std::byte> scratch()
     {
         scratch_block_ = 0;
@@ -469,6 +474,7 @@ public:
     struct {
         const Ext2Node* node = nullptr;
         uint64_t position = 0;
+        uint64_t block = 0;  // on the device, where that is; 0: in the next one
         uint32_t changes = 0;
     } listed;  // what was listed last
 
@@ -488,8 +494,14 @@ private:
         return (full_.data()[group / 4] >> (group % 4 * 2 + kind) & std::byte{1}) != std::byte{0};
     }
     void set_full(uint32_t group, unsigned kind, bool full);
-    Result<void> change_bits(uint64_t bitmap, uint32_t first, uint32_t count, bool value);
+    Result<void> change_bits(GroupDescriptor& descriptor, bool of_inodes, uint32_t first,
+                             uint32_t count, bool value);
     Result<void> seal_bitmap(GroupDescriptor& descriptor, bool of_inodes);
+    void put_bitmap_sum(GroupDescriptor& descriptor, bool of_inodes, uint32_t sum) const;
+    size_t bitmap_bytes(bool of_inodes) const
+    {
+        return (of_inodes ? inodes_per_group : blocks_per_group) / 8;
+    }
     void make_block_bitmap(uint32_t group, const GroupDescriptor& descriptor);
     void write_free_blocks(uint64_t count);
 
@@ -512,7 +524,6 @@ private:
     bool in_use_ = false;      // something has been changed since the last sync()
     bool is_unclean_ = false;  // and was so when it was mounted
     bool is_syncing_ = false;
-    uint64_t checked_[256] = {};
 };
 
 // ---- Nodes
@@ -576,13 +587,19 @@ private:
         size_t length = 0;
         std::string_view name;
     };
-    struct Piece {  // of a directory: whole records
+    struct View {  // of a part of a directory: whole records; until anything else is done
         uint64_t start = 0;
-        std::span<std::byte> bytes;
+        Content bytes;
         uint64_t physical = 0;  // block
     };
+    struct Piece {  // that can be changed
+        uint64_t start = 0;
+        std::span<std::byte> bytes;
+        uint64_t physical = 0;
+        operator View() const { return {start, bytes, physical}; }
+    };
     struct Slot {  // where an entry is
-        Piece piece;
+        View piece;
         size_t at = 0, before = 0;  // in the piece; before: of the entry before it, or the same
         size_t length = 0;
         uint32_t inode = 0;
@@ -691,9 +708,13 @@ private:
     Result<uint64_t> cut_extents(uint64_t from, Budget& budget);
 
     // directory.cpp
+    Result<Piece> inline_piece_at(uint64_t offset);
+    Result<uint64_t> block_at(uint64_t offset);
+    Result<void> check_sum(uint64_t physical, Content bytes);
     Result<Piece> piece_at(uint64_t offset);
-    Result<Record> outline_at(const Piece& piece, uint64_t offset) const;
-    Result<Record> record_at(const Piece& piece, uint64_t offset) const;
+    Result<View> view_at(uint64_t offset);
+    Result<Record> outline_at(const View& view, uint64_t offset) const;
+    Result<Record> record_at(const View& view, uint64_t offset) const;
     uint32_t key_of(std::string_view name) const { return fs::RemovedNames::key_of(id, name); }
     Result<bool> find_in_block(uint64_t offset, std::string_view name, Slot& slot);
     Result<bool> look_for(std::string_view name, Slot& slot);
@@ -703,6 +724,7 @@ private:
     bool sum_is_right(std::span<const std::byte> bytes) const;
     void seal(std::span<std::byte> bytes) const;
     Result<void> put_piece(const Piece& piece, size_t at, size_t bytes);
+    Result<void> reseal(const Piece& piece, size_t at, size_t bytes) const;
     uint8_t file_type() const;
     void format_block(std::span<std::byte> bytes) const;
     bool pack(std::span<std::byte> bytes, size_t& used, const Record& record) const;

@@ -64,7 +64,7 @@ Result<ExtentHeader> Ext2Node::extent_header(uint64_t node)
     if (node == 0 || !fs_.has_checksums() || fs_.is_checked(node)) return header;
     size_t end = (header.max + size_t{1}) * sizeof(Extent);
     if (end + 4 > fs_.block_bytes()) return header;  // there is no room for one
-    auto bytes = TRY(fs_.block(node));
+    Content bytes = TRY(fs_.look(node));
     if (crc32c(seed_, bytes.first(end)) != le32(&bytes[end]))
         return damaged("the extents in block {} do not match their checksum", node);
     fs_.set_checked(node);
@@ -78,7 +78,7 @@ Result<void> Ext2Node::seal_extents(uint64_t node)
     size_t end = (header.max + size_t{1}) * sizeof(Extent);
     if (end + 4 > fs_.block_bytes()) return {};
     fs_.forget_scratch();
-    auto bytes = TRY(fs_.block(node));
+    Content bytes = TRY(fs_.look(node));
     fs_.set_checked(node);
     uint32_t sum = crc32c(seed_, bytes.first(end));
     fs_.forget_scratch();
@@ -91,9 +91,10 @@ Result<int> Ext2Node::find_extent(uint64_t node, unsigned entries, uint64_t bloc
                                   Extent& found)
 {
     int at = -1;
+    const std::byte* bytes = node ? TRY(fs_.look(node)).data() : block_;
     for (unsigned low = 0, high = entries; low < high;) {
         unsigned middle = (low + high) / 2;
-        auto entry = TRY(extent_node_read<Extent>(node, (middle + 1) * sizeof(Extent)));
+        auto entry = load_le<Extent>(bytes + (middle + 1) * sizeof(Extent));
         // Entries grow: there is room for those between this one and the ends of the range.
         if (entry.block < range.first + (at >= 0) + (middle - low) ||
             entry.block + uint64_t{high - middle} > range.end)
@@ -294,7 +295,7 @@ Result<uint64_t> Ext2Node::new_extent_block(uint64_t goal)
 {
     Blocks made = TRY(fs_.allocate(goal, 1));
     count_blocks(1);
-    fs_.set_unchecked(made.start);
+    fs_.set_checked(made.start, false);
     TRY(fs_.zero(fs_.offset_of(made.start), fs_.block_bytes(), BlockCache::Kind::metadata));
     return made.start;
 }

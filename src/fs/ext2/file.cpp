@@ -8,9 +8,10 @@ static constexpr uint32_t most_at_once = 4096;  // blocks that one step allocate
 
 Result<void> Ext2::zero(uint64_t offset, uint64_t bytes, BlockCache::Kind kind)
 {
-    static constexpr std::byte zeros[512] = {};
+    static constinit std::byte zeros[BlockCache::line_bytes] = {};  // which take no room so
     while (bytes) {
-        auto piece = static_cast<size_t>(std::min<uint64_t>(bytes, sizeof zeros));
+        uint64_t line = BlockCache::line_bytes - offset % BlockCache::line_bytes;
+        auto piece = static_cast<size_t>(std::min(bytes, line));
         TRY(cache.write(offset, std::span(zeros).first(piece), kind));
         offset += piece;
         bytes -= piece;

@@ -4,35 +4,6 @@
 
 namespace ext {
 
-uint32_t crc32c(uint32_t seed, Content bytes)
-{
-    // What eight bits do to the remainder: too large to be carried in the kernel's image.
-    static constinit uint32_t table[256] = {};
-    if (!table[1]) {
-        for (uint32_t i = 0; i < std::size(table); ++i) {
-            uint32_t value = i;
-            for (int bit = 0; bit < 8; ++bit) value = value >> 1 ^ (value & 1 ? 0x82f63b78 : 0);
-            table[i] = value;
-        }
-    }
-    for (std::byte byte : bytes)
-        seed = seed >> 8 ^ table[(seed ^ static_cast<uint32_t>(byte)) & 255];
-    return seed;
-}
-
-// What four bytes have to be for the remainder to become `after` behind them and `behind`.
-uint32_t crc32c_patch(uint32_t before, Content behind, uint32_t after)
-{
-    auto step_back = [&](std::byte byte) {
-        for (int bit = 0; bit < 8; ++bit)
-            after = after >> 31 ? (after ^ 0x82f63b78) << 1 | 1 : after << 1;
-        after ^= static_cast<uint32_t>(byte);
-    };
-    for (size_t i = behind.size(); i-- > 0;) step_back(behind[i]);
-    for (int i = 0; i < 4; ++i) step_back({});
-    return before ^ after;
-}
-
 // The CRC-16 of ANSI, lowest bit first, that group descriptors had before metadata_csum.
 static uint16_t crc16(uint16_t seed, Content bytes)
 {
@@ -110,17 +81,15 @@ Result<void> Ext2::put_group(uint32_t number, GroupDescriptor& descriptor)
 
 // ---- Bitmaps
 
-uint32_t Bitmap::next(uint32_t from, bool value) const
+uint32_t Bitmap::next(uint32_t from, bool value, uint32_t end) const
 {
     uint32_t skipped = value ? 0 : ~0u;  // a word without what is looked for
-    while (from < bits) {
-        uint32_t word = le32(data.data() + from / 32 * 4) ^ skipped;
-        word &= ~0u << from % 32;
-        if (word)
-            return std::min(bits, from / 32 * 32 + static_cast<uint32_t>(std::countr_zero(word)));
-        from = from / 32 * 32 + 32;
+    uint32_t wanted = ~0u << from % 32;
+    for (from = from / 32 * 32; from < end; from += 32, wanted = ~0u) {
+        uint32_t word = (le32(data.data() + from / 8) ^ skipped) & wanted;
+        if (word) return std::min(end, from + static_cast<uint32_t>(std::countr_zero(word)));
     }
-    return bits;
+    return end;
 }
 
 static uint32_t bitmap_sum(const Ext2& of, const Bitmap& bitmap, uint32_t bits)
@@ -200,6 +169,7 @@ Result<void> Ext2::load_inode_bitmap(uint32_t group, GroupDescriptor& descriptor
     if (bitmap.group == group) return {};
     bitmap.group = Bitmap::none;
     bitmap.bits = std::min(inodes_per_group, inodes - group * inodes_per_group);
+    bitmap.taken_before = 0;
     bitmap.block = descriptor.inode_bitmap();
     if (!holds(bitmap.block))
         return damaged("the inodes' bitmap of group {} is in block {}", group, bitmap.block);
@@ -233,7 +203,7 @@ Result<void> Ext2::seal_bitmap(GroupDescriptor& descriptor, bool of_inodes)
 {
     if (!has_checksums()) return {};
     uint64_t offset = offset_of(of_inodes ? descriptor.inode_bitmap() : descriptor.block_bitmap());
-    size_t bytes = (of_inodes ? inodes_per_group : blocks_per_group) / 8;
+    size_t bytes = bitmap_bytes(of_inodes);
     uint32_t sum = seed;
     std::byte some[512];
     for (size_t at = 0; at < bytes; at += sizeof some) {
@@ -241,11 +211,16 @@ Result<void> Ext2::seal_bitmap(GroupDescriptor& descriptor, bool of_inodes)
         TRY(cache.read(offset + at, piece));
         sum = crc32c(sum, piece);
     }
+    put_bitmap_sum(descriptor, of_inodes, sum);
+    return {};
+}
+
+void Ext2::put_bitmap_sum(GroupDescriptor& descriptor, bool of_inodes, uint32_t sum) const
+{
     auto low = static_cast<uint16_t>(sum), high = static_cast<uint16_t>(sum >> 16);
     if (desc_size < sizeof descriptor) high = 0;
     (of_inodes ? descriptor.inode_bitmap_csum_lo : descriptor.block_bitmap_csum_lo) = low;
     (of_inodes ? descriptor.inode_bitmap_csum_hi : descriptor.block_bitmap_csum_hi) = high;
-    return {};
 }
 
 // ---- Blocks of metadata

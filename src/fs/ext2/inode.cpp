@@ -91,26 +91,24 @@ Result<Ext2Node*> Ext2::node(uint32_t number)
 
 // ---- from the medium, and to it
 
-// The checksum of an inode, which is on the medium; `seed` is that of all that belongs to it.
-static Result<uint32_t> inode_sum(Ext2& of, uint64_t offset, uint32_t seed)
+static size_t known_bytes(const Ext2& of) { return std::min<size_t>(of.inode_size, sizeof(Inode)); }
+
+// The checksum of an inode, of which the rest is on the medium; `seed` is that of all that belongs
+// to it.
+static Result<uint32_t> inode_sum(Ext2& of, uint64_t offset, Inode inode, uint32_t seed)
 {
-    uint32_t sum = seed;
-    std::byte some[256];
-    for (size_t at = 0; at < of.inode_size; at += sizeof some) {
+    inode.checksum_lo = 0;
+    if (of.inode_size > Inode::short_size && inode.extra_isize >= 4) inode.checksum_hi = 0;
+    size_t at = known_bytes(of);
+    uint32_t sum = crc32c(seed, std::as_bytes(std::span(&inode, 1)).first(at));
+    std::byte some[128];
+    for (; at < of.inode_size; at += sizeof some) {
         auto piece = std::span(some).first(std::min(of.inode_size - at, sizeof some));
         TRY(of.cache.read(offset + at, piece));
-        if (at == 0) {
-            bool has_high =
-                of.inode_size > Inode::short_size && le16(some + Inode::short_size) >= 4;
-            memset(some + offsetof(Inode, checksum_lo), 0, 2);
-            if (has_high) memset(some + offsetof(Inode, checksum_hi), 0, 2);
-        }
         sum = crc32c(sum, piece);
     }
     return sum;
 }
-
-static size_t known_bytes(const Ext2& of) { return std::min<size_t>(of.inode_size, sizeof(Inode)); }
 
 Result<void> Ext2Node::load(uint64_t inode_offset)
 {
@@ -120,7 +118,7 @@ Result<void> Ext2Node::load(uint64_t inode_offset)
                        std::as_writable_bytes(std::span(&inode, 1)).first(known_bytes(fs_))));
     if (fs_.has_checksums()) {
         seed_ = crc32c_of(crc32c_of(fs_.seed, number()), inode.generation);
-        uint32_t sum = TRY(inode_sum(fs_, inode_offset, seed_));
+        uint32_t sum = TRY(inode_sum(fs_, inode_offset, inode, seed_));
         uint32_t expected = inode.checksum_lo;
         if (fs_.inode_size > Inode::short_size && inode.has(offsetof(Inode, checksum_hi) + 2))
             expected |= uint32_t{inode.checksum_hi} << 16;
@@ -216,14 +214,13 @@ Result<void> Ext2Node::write_inode()
     if (doomed)
         inode.dtime =
             std::max({static_cast<uint32_t>(fs::now_s()), fs_.super.wtime, fs_.inodes + 1});
-    TRY(fs_.cache.write(inode_at_, bytes));
     if (fs_.has_checksums()) {
-        uint32_t sum = TRY(inode_sum(fs_, inode_at_, seed_));
+        uint32_t sum = TRY(inode_sum(fs_, inode_at_, inode, seed_));
         inode.checksum_lo = static_cast<uint16_t>(sum);
         if (fs_.inode_size > Inode::short_size && inode.has(offsetof(Inode, checksum_hi) + 2))
             inode.checksum_hi = static_cast<uint16_t>(sum >> 16);
-        TRY(fs_.cache.write(inode_at_, bytes));
     }
+    TRY(fs_.cache.write(inode_at_, bytes));
     inode_changed_ = false;
     return {};
 }

@@ -374,8 +374,14 @@ Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
     return record;
 }
 
+Result<const std::byte*> Inode::piece_at(uint64_t start, std::byte* memory)
+{
+    TRY(read_bytes(start, std::span(memory, directory_piece)));
+    return memory;
+}
+
 // The first record of that name at or after a position, which is left behind it; "": of any name
-// but "." and "..". `piece` is the memory, of directory_piece bytes, that its name will be in.
+// but "." and "..". `piece` is memory, of directory_piece bytes, that its name may be in.
 // False: there is none. A record may have become a part of the one before it: its piece is gone
 // through from the beginning, but where what was listed last goes on.
 Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece,
@@ -386,9 +392,9 @@ Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece,
                    volume_.listed.directory == id && volume_.listed.position == position;
     size_t from = goes_on ? static_cast<size_t>(position - start) : 0;
     for (; start < size; start += directory_piece, from = 0) {
-        TRY(read_bytes(start + from, std::span(piece, directory_piece).subspan(from)));
+        const std::byte* bytes = TRY(piece_at(start, piece));
         for (size_t at = from; at < directory_piece; at += record.bytes) {
-            record = TRY(record_at(piece, at));
+            record = TRY(record_at(bytes, at));
             if (start + at < position || record.inode < root_inode) continue;
             bool is_wanted =
                 name.empty() ? record.name != "." && record.name != ".." : record.name == name;

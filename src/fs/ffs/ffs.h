@@ -51,6 +51,8 @@ protected:
     }
     Result<void> need_here(uint64_t place);
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
+    // A piece of a directory, which may be in `memory`, until anything else is done.
+    virtual Result<const std::byte*> piece_at(uint64_t start, std::byte* memory);
     Result<Record> record_at(const std::byte* piece, size_t at) const;
     bool is_short_link() const;
     const char* device() const;

@@ -26,10 +26,21 @@ static void put_record(std::byte* at, uint32_t inode, size_t bytes, unsigned typ
 
 // ---- finding
 
+// Where it is in the cache.
+Result<const std::byte*> WritableInode::piece_at(uint64_t start, std::byte* memory)
+{
+    uint64_t within = start & (block_bytes() - 1);
+    uint64_t first = TRY(extent_from(start >> volume_.block_shift, 1)).first_fragment;
+    if (!first || !volume_.holds(first, within, directory_piece))
+        return Inode::piece_at(start, memory);
+    uint64_t place = (first << volume_.fragment_shift) + within;
+    return TRY(volume_.cache.look(place, directory_piece)).data();
+}
+
 Result<bool> WritableInode::look_in(uint64_t piece, std::string_view name, Place& found)
 {
-    std::byte bytes[directory_piece];
-    TRY(read_bytes(piece, bytes));
+    std::byte memory[directory_piece];
+    const std::byte* bytes = TRY(piece_at(piece, memory));
     for (size_t at = 0; at < directory_piece;) {
         Record record = TRY(record_at(bytes, at));
         if (record.inode >= root_inode && record.name == name) {
@@ -86,17 +97,18 @@ Index* WritableInode::index()
 bool WritableInode::fill_index(uint32_t pieces)
 {
     for (uint32_t n = 0; n < pieces; ++n) {
-        std::byte piece[directory_piece];
-        if (!read_bytes(uint64_t{n} * directory_piece, piece)) return false;
+        std::byte memory[directory_piece];
+        auto piece = piece_at(uint64_t{n} * directory_piece, memory);
+        if (!piece) return false;
         for (size_t at = 0; at < directory_piece;) {
-            auto record = record_at(piece, at);
+            auto record = record_at(piece.value(), at);
             if (!record) return false;
             at += record.value().bytes;
             if (record.value().inode < root_inode || index_->add(record.value().name, n)) continue;
             volume().drop_index(*this);
             return true;
         }
-        count_room(uint64_t{n} * directory_piece, piece);
+        count_room(uint64_t{n} * directory_piece, piece.value());
         if (!index_) return false;
     }
     return true;
@@ -147,8 +159,7 @@ Result<uint64_t> WritableInode::piece_for(size_t bytes)
     std::byte piece[directory_piece];
     for (uint64_t start = 0; start < size; start += directory_piece) {
         size_t at = 0;
-        TRY(read_bytes(start, piece));
-        if (TRY(room_in(piece, bytes, at)) >= bytes) return start;
+        if (TRY(room_in(TRY(piece_at(start, piece)), bytes, at)) >= bytes) return start;
     }
     return add_piece();
 }

@@ -106,6 +106,7 @@ Result<void> Groups::load(uint32_t group)
                          volume_.device(), group);
     }
     loaded_ = group;
+    taken_to_ = 0;
     return {};
 }
 
@@ -152,6 +153,7 @@ void Groups::set_block_bits(uint32_t block, unsigned bits)
     uint8_t& there = byte(header().freeoff + bit / 8);
     there = static_cast<uint8_t>((there & ~(whole() << bit % 8)) | bits << bit % 8);
     touch(header().freeoff + bit / 8, 1);
+    if (bits == whole() && block >= taken_from_) taken_to_ = std::min(taken_to_, block);
     count_block(block, bits, 1);
 }
 
@@ -245,13 +247,23 @@ template <class Has> Result<uint32_t> Groups::group_with(uint32_t near, Has has)
 // run that is long enough, or the longest. In blocks of the group; none: a count of 0.
 Run Groups::find_run(uint32_t start, uint64_t wanted)
 {
-    uint32_t count = blocks();
+    const uint32_t count = blocks(), shift = frag_shift(), all = whole();
+    const uint8_t* map = &byte(header().freeoff);
+    auto is_free = [=](uint32_t block) {
+        uint32_t bit = block << shift;
+        return (map[bit / 8] >> bit % 8 & all) == all;
+    };
     Run best;
     if (start >= count) start = 0;
-    for (uint32_t seen = 0, block = start; seen < count;) {
+    // Many files begin the search where the group begins: not through it again.
+    bool is_known = start >= taken_from_ && start < taken_to_;
+    uint32_t first = is_known ? taken_to_ : start;
+    while (first < count && !is_free(first)) ++first;
+    if (!is_known) taken_from_ = start;
+    taken_to_ = first;
+    for (uint32_t seen = first - start, block = first < count ? first : 0; seen < count;) {
         uint32_t length = 0;
-        while (block + length < count && length < wanted && block_bits(block + length) == whole())
-            ++length;
+        while (block + length < count && length < wanted && is_free(block + length)) ++length;
         if (length > best.count) best = {block, length};
         if (best.count && (best.count >= wanted || best.first == start)) break;
         seen += length + 1;

@@ -75,8 +75,9 @@ private:
     Volume& volume_;
     Buffer memory_;  // of the group that was used last
     uint32_t loaded_ = none;
-    uint32_t touched_[4] = {};  // a bit for each of its sectors
-    uint32_t hint_ = 0;         // a group that had room
+    uint32_t touched_[4] = {};                // a bit for each of its sectors
+    uint32_t taken_from_ = 0, taken_to_ = 0;  // of it: no block between these is free as a whole
+    uint32_t hint_ = 0;                       // a group that had room
     uint32_t sblkno_ = 0, cblkno_ = 0, dblkno_ = 0;
     uint32_t group_bytes_ = 0, clusters_ = 0;
     Run summary_;  // where the counts of all groups are

@@ -132,6 +132,7 @@ private:
     Result<void> give_everything();
 
     // ---- names (directory.cpp)
+    Result<const std::byte*> piece_at(uint64_t start, std::byte* memory) override;
     struct Place {           // of a record
         uint64_t piece = 0;  // its offset in the directory
         size_t at = 0;
