@@ -115,7 +115,7 @@ protected:
     virtual Result<void> reset() = 0;
     ~AtaTransport() = default;
 
-    template <class... Args> Error failed(Error code, std::string_view text, const Args&... args)
+    template <class... Args> Error failed(Error code, Format text, const Args&... args)
     {
         why.clear();
         why.print(text, args...);

@@ -67,6 +67,7 @@ void CommandQueue::add(QueuedDisk& disk, BlockRequest& request)
 
 void CommandQueue::pump(bool more)
 {
+    if (under_way_ == 0) listens_ = false;
     while ((waiting_ || (parked_ && free_)) && !searching_) {
         DiskCommand* command = waiting_;
         if (command && command->searching && under_way_) break;  // it goes alone
@@ -75,11 +76,24 @@ void CommandQueue::pump(bool more)
         else
             command = &divide(*parked_);
         if (!launch(*command)) break;
-        started_ = true;
     }
-    if (more || !started_) return;
-    started_ = false;
+    InterruptsOff interrupts;
+    if (!more && (!listens_ || !interrupts.were_on())) tell();
+}
+
+void CommandQueue::tell()
+{
+    InterruptsOff interrupts;
+    if (!untold_) return;
+    untold_ = false;
     ring();
+    listens_ = will_interrupt();
+}
+
+void CommandQueue::heard()
+{
+    listens_ = false;
+    tell();
 }
 
 // The next command of the request that is the first in line.
@@ -129,11 +143,10 @@ bool CommandQueue::launch(DiskCommand& command)
         close(command, why);
         return true;
     }
-    uint64_t now = now_us();
-    auto limit = has_data(command.operation) ? transfer_limit : flush_limit;
-    command.end_us = now + limit.us;
+    command.end_us = 0;
     command.state = State::under_way;
-    if (under_way_++ == 0) check_us_ = now + check_interval.us;
+    ++under_way_;
+    untold_ = true;
     searching_ = command.searching;
     return true;
 }
@@ -258,7 +271,8 @@ void CommandQueue::advance(const QueuedDisk& disk)
 {
     if (disk.withdrawn) return lose(Error::gone);  // the device is somebody else's
     if (under_way_) look();
-    if (waiting_ || parked_ || started_) pump();
+    if (waiting_ || parked_) pump();
+    tell();
     if (under_way_) look_after();
 }
 
@@ -273,7 +287,12 @@ void CommandQueue::look_after()
         return lose(Error::gone);
     }
     bool late = false;
-    for (const DiskCommand& c : commands_) late |= c.state == State::under_way && c.end_us <= now;
+    for (DiskCommand& c : commands_) {
+        if (c.state != State::under_way) continue;
+        if (c.end_us == 0)
+            c.end_us = now + (has_data(c.operation) ? transfer_limit : flush_limit).us;
+        late |= c.end_us <= now;
+    }
     if (late || !state) recover(nullptr);
 }
 
@@ -281,6 +300,7 @@ void CommandQueue::look_after()
 // again.
 void CommandQueue::recover(const QueuedDisk* abandoned)
 {
+    untold_ = false;
     faulty_ = false;
     uint64_t now = now_us();
     log("{}: it is started anew", owner_);
@@ -292,7 +312,7 @@ void CommandQueue::recover(const QueuedDisk* abandoned)
     for (DiskCommand& command : commands_) {
         if (command.state != State::under_way) continue;
         stop(command);
-        bool late = command.end_us <= now, given_up = command.disk == abandoned;
+        bool late = command.end_us && command.end_us <= now, given_up = command.disk == abandoned;
         if (!late && !given_up && ++command.tries < most_tries) {
             wait_again(command);
             continue;
@@ -306,8 +326,8 @@ void CommandQueue::recover(const QueuedDisk* abandoned)
 void CommandQueue::lose(Error error)
 {
     lost_ = error;
+    untold_ = false;
     waiting_ = nullptr;
-    started_ = false;
     for (DiskCommand& command : commands_) {
         if (command.state == State::free) continue;
         if (command.state == State::under_way) stop(command);

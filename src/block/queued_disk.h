@@ -11,6 +11,9 @@
 // transferred. Nothing else is under way then: a device that merges commands fails all of them for
 // a block of one. When a command is late the device is started anew; the others that were under way
 // are given to it again, a few times.
+//
+// Telling the device of a command may cost more than all else. When it has others to do it is told
+// of many at once: by whoever looks next, or by the interrupt when one of those has ended.
 #pragma once
 #include "hal/classes.h"
 #include "hal/dma.h"
@@ -58,16 +61,20 @@ protected:
     // Prepares a command; ring() follows. Errors: busy (when another one has ended), and any other
     // ends it.
     virtual Result<void> start(DiskCommand& command) = 0;
-    virtual void ring() = 0;  // the device shall look what has been started
+    virtual void ring() = 0;  // the device shall look what has been started; interrupts are off
     virtual void look() = 0;  // calls complete() for what has come to an end; never waits
     // Now and then while something is under way. Errors: gone, device (a restart may help).
     virtual Result<void> check() = 0;
     // Stops the device: no memory is its any more. Then starts it again. Errors: it is given up.
     virtual Result<void> restart() = 0;
+    // Whether each command that the device has been told of ends with an interrupt, whose handler
+    // calls heard().
+    virtual bool will_interrupt() const { return false; }
 
     // ---- what it calls
     // So many commands at once, of memory whose address is a multiple of `alignment`.
     void open(unsigned depth, uint32_t alignment);
+    void heard();
     // Null: no such command is under way, whatever the device says.
     DiskCommand* under_way(unsigned number);
     // `said`: what the device has to say to an error; it is logged here, with the block.
@@ -77,6 +84,7 @@ protected:
 
 private:
     void pump(bool more = false);
+    void tell();
     DiskCommand& divide(BlockRequest& request);
     bool launch(DiskCommand& command);
     Result<void> place(DiskCommand& command);
@@ -101,7 +109,8 @@ private:
     hal::DmaMemory bounce_memory_;
     Error lost_ = {};
     bool faulty_ = false, searching_ = false;  // searching_: one is under way, alone
-    bool started_ = false;                     // something of which the device has not been told
+    volatile bool untold_ = false;   // something has been started, and the device does not know
+    volatile bool listens_ = false;  // an interrupt is to come
 };
 
 class QueuedDisk : public BlockDevice {

@@ -110,7 +110,7 @@ public:
 protected:
     ~Transport() = default;
 
-    template <class... Args> Error failed(Error code, std::string_view text, const Args&... args)
+    template <class... Args> Error failed(Error code, Format text, const Args&... args)
     {
         why.clear();
         why.print(text, args...);

@@ -28,10 +28,10 @@ public:
     void finish();
 
 private:
-    template <class... Args> void problem(std::string_view format, const Args&... args)
+    template <class... Args> void problem(Format format, const Args&... args)
     {
-        const FormatArgument arguments[] = {args..., ""};
-        problem_arguments(format, {arguments, sizeof...(args)});
+        std::initializer_list<FormatArgument> list = {args...};
+        problem_arguments(format, {list.begin(), list.size()});
     }
     void problem_arguments(std::string_view format, std::span<const FormatArgument> arguments);
     const std::byte* at(uint64_t address, size_t bytes, const char* what);

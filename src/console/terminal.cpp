@@ -48,7 +48,7 @@ void Terminal::write(std::string_view text)
     }
 }
 
-void Terminal::send_numbers(std::string_view format, unsigned a, unsigned b)
+void Terminal::send_numbers(Format format, unsigned a, unsigned b)
 {
     Text<32> text;
     send(text.print(format, a, b));

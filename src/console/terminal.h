@@ -57,7 +57,7 @@ protected:
 
 private:
     void follow(char c);
-    void send_numbers(std::string_view format, unsigned a, unsigned b);
+    void send_numbers(Format format, unsigned a, unsigned b);
 
     // Where the cursor of a terminal of this size is: it is not asked.
     Position cursor_ = {};

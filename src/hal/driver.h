@@ -90,7 +90,7 @@ public:
     // ---- what a driver tells
     // The rest of this device's line: "ide0 at pci0 dev 1 function 1: <description>". Once, before
     // any line of what is behind it.
-    template <class... Args> void describe(std::string_view format, const Args&... args)
+    template <class... Args> void describe(Format format, const Args&... args)
     {
         Text<160> text;
         text.print(format, args...);

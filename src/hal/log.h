@@ -9,14 +9,14 @@ namespace hal {
 void log_line(std::string_view line);  // without the newline
 void log_arguments(std::string_view format, std::span<const FormatArgument> arguments);
 
-template <class... Args> void log(std::string_view format, const Args&... args)
+template <class... Args> void log(Format format, const Args&... args)
 {
-    const FormatArgument arguments[] = {args..., ""};
-    log_arguments(format, {arguments, sizeof...(args)});
+    std::initializer_list<FormatArgument> list = {args...};
+    log_arguments(format, {list.begin(), list.size()});
 }
 
 // Logs why, and passes the error on: return fail(Error::corrupt, "{}: inode {}: ...", name, n);
-template <class... Args> Error fail(Error error, std::string_view format, const Args&... args)
+template <class... Args> Error fail(Error error, Format format, const Args&... args)
 {
     log(format, args...);
     return error;

@@ -39,9 +39,10 @@ public:
     // Sleeps until the next interrupt (at most one clock tick, 10 ms), without losing one that came
     // since the caller looked. Where interrupts may not be taken it only pauses.
     void halt();
+    bool were_on() const { return were_on_; }
 
 private:
-    [[maybe_unused]] bool were_on_;  // the host tests' fake has no use for it
+    bool were_on_;
 };
 
 class Deadline {

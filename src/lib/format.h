@@ -48,6 +48,15 @@ private:
     };
 };
 
+// A format: a literal's length is known to the caller.
+struct Format : std::string_view {
+    [[gnu::always_inline]] constexpr Format(const char* text)
+        : std::string_view(text, __builtin_strlen(text))
+    {
+    }
+    Format(std::string_view text) : std::string_view(text) {}
+};
+
 // Writes to buffer, always leaves a final NUL, returns the length without it.
 size_t format_to(std::span<char> buffer, std::string_view format,
                  std::span<const FormatArgument> arguments);
@@ -61,10 +70,10 @@ public:
     Text() = default;
     Text(std::string_view text) { append(text); }
 
-    template <class... Args> Text& print(std::string_view format, const Args&... args)
+    template <class... Args> Text& print(Format format, const Args&... args)
     {
-        const FormatArgument arguments[] = {args..., ""};
-        length_ += format_to({data_ + length_, N - length_}, format, {arguments, sizeof...(args)});
+        std::initializer_list<FormatArgument> list = {args...};
+        length_ += format_to({data_ + length_, N - length_}, format, {list.begin(), list.size()});
         return *this;
     }
     Text& append(std::string_view text)

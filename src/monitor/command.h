@@ -14,10 +14,10 @@ namespace monitor {
 // Commands show what they have to say; nothing of it goes into the log.
 void print_arguments(std::string_view format, std::span<const FormatArgument> arguments);
 
-template <class... Args> void print(std::string_view format, const Args&... args)
+template <class... Args> void print(Format format, const Args&... args)
 {
-    const FormatArgument arguments[] = {args..., ""};
-    print_arguments(format, {arguments, sizeof...(args)});
+    std::initializer_list<FormatArgument> list = {args...};
+    print_arguments(format, {list.begin(), list.size()});
 }
 
 // One line that the operator has typed: "peek.l 0x100 4".
@@ -42,10 +42,10 @@ public:
 
     // Shows "peek: why", and passes the error on.
     template <class... Args>
-    Error fail(Error error, std::string_view format, const Args&... args) const
+    Error fail(Error error, Format format, const Args&... args) const
     {
-        const FormatArgument arguments[] = {args..., ""};
-        return fail_with(error, format, {arguments, sizeof...(args)});
+        std::initializer_list<FormatArgument> list = {args...};
+        return fail_with(error, format, {list.begin(), list.size()});
     }
 
     // Asked after each row of what may be long: whether the operator has pressed a key meanwhile.

@@ -82,6 +82,38 @@ struct Nvme : testing::Test {
     }
     FakeNamespace& space(uint32_t nsid = 1) { return device.namespaces[nsid]; }
 
+    // Requests of a block each, submitted.
+    struct Batch {
+        Batch(BlockDevice& to, unsigned count) : disk(to), data(count * 512), requests(count)
+        {
+            for (unsigned i = 0; i < count; ++i) {
+                requests[i] = {.first = i * 3 + 1, .count = 1, .data = &data[i * 512]};
+                disk.submit(requests[i]);
+            }
+        }
+        unsigned done() const
+        {
+            return unsigned(std::count_if(requests.begin(), requests.end(),
+                                          [](const BlockRequest& r) { return r.done; }));
+        }
+        // All end so, and so many have been transferred.
+        void expect(Error error, unsigned transferred)
+        {
+            for (auto& request : requests)
+                EXPECT_EQ(disk.wait(request, {1'000'000}).error(), error);
+            unsigned equal = 0;
+            for (auto& request : requests) {
+                uint64_t first = 0;
+                memcpy(&first, request.data + 504, 8);
+                equal += first == request.first;
+            }
+            EXPECT_EQ(equal, transferred);
+        }
+        BlockDevice& disk;
+        std::vector<std::byte> data;
+        std::vector<BlockRequest> requests;
+    };
+
     FakeMachine machine;
     FakeNvme device{machine};
     uint64_t start_us = 0;
@@ -244,6 +276,7 @@ TEST_F(Nvme, ManyRequestsInFlight)
             EXPECT_FALSE(requests[i].done);
         }
         device.holds = 40;
+        disk.poll();
         device.step();
         disk.poll();
         auto is_done = [](const BlockRequest& r) { return r.done; };
@@ -256,6 +289,83 @@ TEST_F(Nvme, ManyRequestsInFlight)
         }
         EXPECT_EQ(device.most_under_way, 63u);
     }
+}
+
+TEST_F(Nvme, ABusyDeviceIsToldOfManyAtOnce)
+{
+    for (Kind kind : {FakeNvme::msix, FakeNvme::msi, FakeNvme::line_only}) {
+        BlockDevice& disk = attach(kind);
+        Batch batch(disk, 32);
+        EXPECT_EQ(device.told, 1u);  // it was idle
+        device.step();               // its interrupt tells the rest
+        EXPECT_EQ(device.told, 2u);
+        device.step();
+        EXPECT_EQ(device.opcodes.size(), 32u);
+        Batch after(disk, 3);
+        // Nobody has looked, and the line does not rise again before that.
+        EXPECT_EQ(device.told, kind == FakeNvme::line_only ? 5u : 3u);
+        device.step();
+        device.step();
+        EXPECT_EQ(device.opcodes.size(), 35u);
+        EXPECT_EQ(batch.done() + after.done(), 0u);
+        disk.poll();
+        EXPECT_EQ(batch.done() + after.done(), 35u);
+        device.told = 0;
+        Batch last(disk, 10);
+        EXPECT_EQ(device.told, 1u);
+        disk.poll();  // whoever looks tells too
+        EXPECT_EQ(device.told, 2u);
+        last.expect(Error{}, 10);
+        device.told = 0;
+        device.opcodes.clear();
+        ASSERT_TRUE(const_cast<Device*>(disk.owner)->claim());
+    }
+}
+
+TEST_F(Nvme, WithoutInterruptsItIsToldOfEach)
+{
+    BlockDevice& disk = attach();
+    machine.interrupts_work = false;
+    Batch batch(disk, 9);
+    EXPECT_EQ(device.told, 9u);
+    batch.expect(Error{}, 9);
+    machine.interrupts_work = true;
+    device.line = 0;
+    ASSERT_TRUE(const_cast<Device*>(disk.owner)->claim());
+    BlockDevice& polled = attach(FakeNvme::line_only);
+    Batch other(polled, 9);
+    EXPECT_EQ(device.told, 18u);
+    other.expect(Error{}, 9);
+}
+
+// What it has not been told of is not late, ends with cancel(), and is lost with the device.
+TEST_F(Nvme, WhatItHasNotBeenToldOfEndsToo)
+{
+    BlockDevice& disk = attach();
+    device.loses_interrupts = true;
+    Batch late(disk, 9);
+    machine.now_us += 100'000'000;
+    late.expect(Error{}, 9);
+    EXPECT_EQ(device.resets, 0u);
+
+    device.never_answers = true;
+    Batch stuck(disk, 9);
+    disk.cancel();
+    EXPECT_EQ(stuck.done(), 9u);
+    EXPECT_EQ(device.resets, 1u);
+    device.never_answers = false;
+
+    Batch again(disk, 9);
+    device.fatal = true;
+    machine.now_us += 1'000'000;
+    again.expect(Error{}, 9);
+    EXPECT_EQ(device.resets, 2u);
+
+    Batch claimed(disk, 9);
+    unsigned told = device.told;
+    ASSERT_TRUE(const_cast<Device*>(disk.owner)->claim());
+    claimed.expect(Error::gone, 0);
+    EXPECT_EQ(device.told, told);
 }
 
 TEST_F(Nvme, NamespacesShareTheQueue)

@@ -181,6 +181,8 @@ private:
     {
         using Control = control_block::DeviceControl;
         if (stuck_ && Status::Busy::in(status())) return failed(Error::timed_out, "still busy");
+        if (Status::Busy::in(status()))
+            log("{}: channel {}: busy, and is reset", controller.name(), number);
         control_.write(Control::SoftReset::of(1) | Control::Obsolete3::of(1));
         sleep(5_us);
         control_.write(Control::Obsolete3::of(1));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // nvme - disks with the NVM Express register interface, on PCI.
 //
-// The admin queue, for what is done once, and one pair of I/O queues with up to 63 commands in
-// flight; data goes straight to or from the caller's memory, if its address is a multiple of 4.
-// What all disks with many commands have in common is in block/queued_disk.h.
+// The admin queue, and one pair of I/O queues with up to 63 commands (block/queued_disk.h); data
+// goes straight to or from the caller's memory, if its address is a multiple of 4.
 // Supports: all active namespaces, blocks of 512 ... 4096 bytes, flush, deallocate or else write
 // zeroes, interrupts by message or line. Not: metadata, SGLs, several controllers of a subsystem.
 // Spec: NVM Express 1.4, section numbers below.  Tested on: QEMU 7.2 nvme; tests/host/fakes/nvme.h.
@@ -76,8 +75,7 @@ enum Structure : uint32_t { of_namespace = 0, of_controller = 1, active_namespac
 constexpr uint32_t number_of_queues = 7, contiguous = 1, interrupts_enabled = 2;  // 5.21.1, 5.3
 constexpr uint32_t deallocate = 1 << 2, deallocate_zeroed = 1 << 25;              // 6.7, 6.17
 
-constexpr uint32_t page = 4096, prp_bytes = 8;
-constexpr uint32_t admin_entries = 8, io_entries = 64;
+constexpr uint32_t page = 4096, prp_bytes = 8, admin_entries = 8, io_entries = 64;
 // With an unaligned beginning this has one page more than a list has entries.
 constexpr uint32_t most_bytes = 1 << 20, list_bytes = most_bytes / page * prp_bytes;
 constexpr uint32_t most_zeroed = 65536, most_discarded = 1 << 23;  // blocks
@@ -126,11 +124,11 @@ public:
     uint32_t submissions() const { return submissions_.address; }
     uint32_t completions() const { return completions_.address; }
 
-    // At most one less than entries() may be under way.
+    // At most one less than entries() may be under way. An interrupt may ring() at any time.
     void add(const Submission& command)
     {
         reinterpret_cast<Submission*>(submissions_.data)[tail_] = command;
-        if (++tail_ == entries_) tail_ = 0;
+        __atomic_store_n(&tail_, tail_ + 1 == entries_ ? 0 : tail_ + 1, __ATOMIC_RELEASE);
     }
     void ring() const { tail_bell_.write<Doorbell>(tail_); }
 
@@ -218,7 +216,7 @@ public:
 private:
     using Operation = DiskCommand::Operation;
 
-    static void on_message(void*) {}  // it has ended the rest: look() finds what there is
+    static void on_message(void* object) { static_cast<Controller*>(object)->heard(); }
 
     // The line is asserted until the places of the completions have been given back.
     static void on_line(void* object)
@@ -226,6 +224,7 @@ private:
         auto* controller = static_cast<Controller*>(object);
         controller->masked_ = true;
         controller->regs_.write<Intms>(1);
+        controller->heard();
     }
     void unmask()
     {
@@ -429,6 +428,7 @@ private:
     }
 
     void ring() override { io_.ring(); }
+    bool will_interrupt() const override { return has_interrupt_ && !masked_; }
 
     void look() override
     {

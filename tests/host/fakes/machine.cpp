@@ -141,7 +141,7 @@ static void pass(uint64_t us)
 void pause() { pass(10); }
 bool had_turn(Turn&) { return false; }
 void sleep(Duration duration) { pass(duration.us); }
-InterruptsOff::InterruptsOff() : were_on_(true) {}
+InterruptsOff::InterruptsOff() : were_on_(!fake_machine || fake_machine->interrupts_work) {}
 InterruptsOff::~InterruptsOff() = default;
 void InterruptsOff::halt() { pass(100); }
 

@@ -62,6 +62,8 @@ public:
     std::vector<uint8_t> opcodes;  // of I/O commands
     std::vector<std::pair<uint64_t, uint32_t>> discarded;
     unsigned resets = 0, interrupts = 0, largest = 0, most_under_way = 0;
+    unsigned told = 0;  // how often there are new I/O commands
+    unsigned has() const { return unsigned(under_way.size()); }
     bool enabled() const { return cc & 1; }
 
     void plug_in(Kind kind = line_only)
@@ -161,6 +163,7 @@ private:
         } else {
             EXPECT_NE(value, pair.tail) << "nothing is new";
             pair.tail = value;
+            told += bell == 2;
         }
     }
 
