@@ -272,7 +272,7 @@ void CommandQueue::advance(const QueuedDisk& disk)
     if (disk.withdrawn) return lose(Error::gone);  // the device is somebody else's
     if (under_way_) look();
     if (waiting_ || parked_) pump();
-    tell();
+    if (untold_) tell();
     if (under_way_) look_after();
 }
 

@@ -41,8 +41,7 @@ public:
     Result<void> end();
 
     // Shows "peek: why", and passes the error on.
-    template <class... Args>
-    Error fail(Error error, Format format, const Args&... args) const
+    template <class... Args> Error fail(Error error, Format format, const Args&... args) const
     {
         std::initializer_list<FormatArgument> list = {args...};
         return fail_with(error, format, {list.begin(), list.size()});

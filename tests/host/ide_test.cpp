@@ -949,6 +949,7 @@ TEST_F(IdeModes, ADriveThatHangsWhenItIsAskedToIsReset)
     EXPECT_TRUE(read(device, 70, 20));
     EXPECT_TRUE(used(0xc8)) << "the firmware's mode";
     EXPECT_EQ(primary.resets, 1u);
+    EXPECT_TRUE(machine.logged("ide0: channel 0: busy, and is reset"));
 }
 
 TEST_F(IdeModes, OneThatHangsAfterAResetIsNotAsked)
