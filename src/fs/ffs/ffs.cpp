@@ -94,7 +94,7 @@ Result<void> Volume::open(const SuperBlock& super, uint64_t)
     free = std::min(free_blocks, bytes >> block_shift) << block_shift;
     free += std::min(free_fragments, (bytes - free) >> fragment_shift) << fragment_shift;
     if (!(super.clean & 1))  // NetBSD has 2 while it is mounted
-        hal::log("{}: ffs: not unmounted cleanly", device());
+        hal::log("{}: ffs: not unmounted cleanly; it may be inconsistent", device());
 
     root_ = TRY(inode(root_inode));
     root_->opened();
