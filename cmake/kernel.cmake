@@ -61,10 +61,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
 else()
   list(APPEND flags -mgeneral-regs-only -mpreferred-stack-boundary=2 -malign-data=abi -flto=auto
     -fno-ipa-cp -fno-inline-functions-called-once)
-  if(VESPER_CONFIG STREQUAL TINY)
-    list(APPEND flags -fno-expensive-optimizations -fno-tree-loop-im -fno-tree-dominator-opts
-      -fno-jump-tables -fno-forward-propagate -fno-code-hoisting)  # 700 bytes less
-  endif()
 endif()
 target_compile_options(vesper PRIVATE ${flags}
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)

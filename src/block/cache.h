@@ -187,8 +187,8 @@ private:
     Line** table_ = nullptr;   // by number
     Line** chosen_ = nullptr;  // those that are to be written next, sorted
     size_t buckets_ = 0, chosen_room_ = 0, chosen_count_ = 0;
-    Buffer
-        staging_;  // where lines that are neighbours on the device meet; and one that comes along
+    // Where lines that are neighbours on the device meet; and one that comes along.
+    Buffer staging_;
     WriteAhead* journal_ = nullptr;
     Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;

@@ -61,10 +61,10 @@ struct Format : std::string_view {
 size_t format_to(std::span<char> buffer, std::string_view format,
                  std::span<const FormatArgument> arguments);
 
-// A string of at most N - 1 characters, kept in place.
 // Appends to a text of so many letters, as far as there is room for it and a NUL: how many it has.
 size_t append_to(std::span<char> text, size_t length, std::string_view more);
 
+// A string of at most N - 1 characters, kept in place.
 template <size_t N> class Text {
 public:
     Text() = default;

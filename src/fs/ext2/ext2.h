@@ -383,10 +383,10 @@ public:
 
     std::string_view name() const { return cache.device().name.view(); }
     // Logs what is wrong with the volume.
-    template <class... Args> Error damaged(std::string_view format, const Args&... args) const
+    template <class... Args> Error damaged(Format format, const Args&... args) const
     {
-        FormatArgument arguments[] = {args..., ""};
-        return report({}, format, std::span<const FormatArgument>(arguments, sizeof...(args)));
+        std::initializer_list<FormatArgument> list = {args...};
+        return report({}, format, {list.begin(), list.size()});
     }
     Error report(const Ext2Node* node, std::string_view format,
                  std::span<const FormatArgument> arguments) const;
@@ -607,12 +607,11 @@ private:
     };
 
     // Logs what is wrong with this inode.
-    template <class... Args> Error damaged(std::string_view format, const Args&... args) const
+    template <class... Args> Error damaged(Format format, const Args&... args) const
     {
         if (looks_ahead_) return Error::corrupt;
-        FormatArgument arguments[] = {args..., ""};
-        return fs_.report(this, format,
-                          std::span<const FormatArgument>(arguments, sizeof...(args)));
+        std::initializer_list<FormatArgument> list = {args...};
+        return fs_.report(this, format, {list.begin(), list.size()});
     }
 
     // inode.cpp
