@@ -99,7 +99,7 @@ add_executable(carried tests/carried/main.cpp tests/carried/supply.cpp
   src/block/scsi.cpp src/block/scsi_disk.cpp src/block/device.cpp src/lib/format.cpp
   src/lib/log.cpp src/lib/error.cpp)
 target_include_directories(carried PRIVATE tests/carried src)
-target_compile_options(carried PRIVATE ${sanitize} -O1)
+target_compile_options(carried PRIVATE ${sanitize})
 target_link_options(carried PRIVATE ${sanitize})
 add_custom_command(TARGET carried POST_BUILD  # what a driver makes, it keeps for ever
   COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:carried> VERBATIM)

@@ -132,9 +132,9 @@ def emulator(options) -> Result:
     report.unlink(missing_ok=True)
     chosen = ["-k", options.filter] if options.filter else []
     chosen += ["-m", "not slow"] if options.quick else []
-    # One more than there are processors: some tests do nothing but wait.
+    # More than there are processors: many tests do nothing but wait.
     execute("emu", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-            "-n", (os.cpu_count() or 1) + 1, "--dist", "loadgroup", f"--junitxml={report}", *chosen,
+            "-n", 2 * (os.cpu_count() or 1), "--dist", "loadgroup", f"--junitxml={report}", *chosen,
             "tests/emu")
     if not report.exists():
         return 0, 1
