@@ -19,6 +19,8 @@ using debug::Transfer;
 
 constinit Ring<uint8_t, 4096> arrived;  // what interrupts have found
 constinit SerialPort* chosen = nullptr;
+constinit bool looking = false;       // otherwise it is an interrupt that finds something
+constinit bool by_interrupt = false;  // something has been found by one
 
 // The interrupt handler's, and with interrupts off everybody's.
 void take_arrivals(void* context)
@@ -26,7 +28,9 @@ void take_arrivals(void* context)
     auto* port = static_cast<SerialPort*>(context);
     for (int byte; (byte = port->receive()) >= 0;) {
         if (!chosen && (byte == Transfer::flag || byte == Transfer::cancel)) chosen = port;
-        if (chosen == port) arrived.push(static_cast<uint8_t>(byte));
+        if (chosen != port) continue;
+        arrived.push(static_cast<uint8_t>(byte));
+        if (!looking) by_interrupt = true;
     }
 }
 
@@ -39,6 +43,7 @@ public:
     bool empty() const { return count_ == 0; }
     int receive() override;
     void send(std::string_view bytes) override;
+    void rest() override;
 
 private:
     static constexpr unsigned most = 8;
@@ -50,6 +55,7 @@ SerialLines::SerialLines()
 {
     hal::InterruptsOff interrupts;
     chosen = nullptr;
+    by_interrupt = false;
     arrived.clear();
     for (SerialPort* port = first_serial_port(); port && count_ < most; port = port->next) {
         if (port->is_taken()) continue;
@@ -68,15 +74,25 @@ int SerialLines::receive()
 {
     uint8_t byte;
     if (arrived.pop(byte)) return byte;
+    looking = true;
     {
         hal::InterruptsOff interrupts;
         for (unsigned i = 0; i < count_; ++i) take_arrivals(ports_[i]);
     }
-    if (arrived.pop(byte)) return byte;
-    if (++looks_ % 64) return -1;  // a keyboard controller is slow
     constexpr int escape_key = 27;
-    int key = console::poll_key();
-    return key == escape_key || key == Transfer::cancel ? Transfer::cancel : -1;
+    bool look = by_interrupt || ++looks_ % 64 == 0;  // a keyboard controller is slow
+    int key = look ? console::poll_key() : -1;
+    looking = false;
+    if (key == escape_key || key == Transfer::cancel) return Transfer::cancel;
+    return arrived.pop(byte) ? byte : -1;
+}
+
+// Whoever reads a port of QEMU's in a loop keeps from it what is to come, on a busy host nearly all.
+void SerialLines::rest()
+{
+    if (by_interrupt) return hal::idle();
+    constexpr hal::Duration less_than_a_byte = {40};  // a port without FIFOs holds one for 87 us
+    for (hal::Deadline end{less_than_a_byte}; !end.passed();) hal::pause();
 }
 
 void SerialLines::send(std::string_view bytes)

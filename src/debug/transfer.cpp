@@ -20,28 +20,30 @@ Result<void> Transfer::receive()
     line_.send(ready.print("\001R1 {x}\n", memory_.size()));
     Deadline give_up{first_patience}, ask{ask_after};
     unsigned bytes = 0;
+    bool heard = false;  // since the last look that found nothing
     while (!complete() && error_ == Error{}) {
         int byte = line_.receive();
         Frame frame = byte < 0 ? Frame::none : next_byte(static_cast<uint8_t>(byte));
         if (frame == Frame::taken) {
             give_up = Deadline{patience};
-            ask = Deadline{ask_after};
             asked_again_ = false;
             if (!complete()) say('A');
         } else if (frame == Frame::bad) {
             ask_again();
         }
         constexpr unsigned looks_every = 256;  // bytes: nonsense without end shall end too
+        if (byte >= 0) heard = true;
         if (byte >= 0 && ++bytes % looks_every) continue;
         if (frame != Frame::taken && give_up.passed())
             fail(Error::timed_out, "nothing more has come");
         if (byte >= 0) continue;
+        if (std::exchange(heard, false)) ask = Deadline{ask_after};
         if (ask.passed()) {
             ask = Deadline{ask_after};
             asked_again_ = false;
             ask_again();
         }
-        pause();
+        line_.rest();
     }
     return finish();
 }
@@ -136,7 +138,9 @@ void Transfer::say(char what)
     line_.send(text.append('\001').append(what).print("{x}\n", wanted_));
 }
 
-// Once for each gap: what was under way is thrown away without a word.
+// Once for each gap: what was under way is thrown away without a word. And again when the line is
+// silent: while something comes the answer may be behind it, and to ask would only make that
+// longer.
 void Transfer::ask_again()
 {
     if (error_ == Error{} && !std::exchange(asked_again_, true)) say('N');
@@ -155,7 +159,7 @@ void Transfer::accept()
     for (Deadline end{patience}; !end.passed();) {
         int byte = line_.receive();
         if (byte == cancel) return;
-        if (byte < 0) pause();
+        if (byte < 0) line_.rest();
     }
 }
 
@@ -174,7 +178,7 @@ void Transfer::swallow()
         if (line_.receive() >= 0)
             silence = Deadline{quiet};
         else
-            pause();
+            line_.rest();
     }
 }
 
