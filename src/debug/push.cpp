@@ -87,7 +87,8 @@ int SerialLines::receive()
     return arrived.pop(byte) ? byte : -1;
 }
 
-// Whoever reads a port of QEMU's in a loop keeps from it what is to come, on a busy host nearly all.
+// Whoever reads a port of QEMU's in a loop keeps from it what is to come, on a busy host nearly
+// all of it.
 void SerialLines::rest()
 {
     if (by_interrupt) return hal::idle();
