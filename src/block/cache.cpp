@@ -425,14 +425,19 @@ void BlockCache::Runs::end_all()
     cache_.runs_ = outer_;
 }
 
+Result<bool> BlockCache::Runs::take_along(uint64_t offset)
+{
+    if (!cache_.can_take_along(offset)) return false;
+    TRY(begin_rest(true));
+    return begun_ != ended_ && begin_line(offset / line_bytes, true);
+}
+
 Result<bool> BlockCache::Runs::begin_last(uint64_t soon)
 {
-    uint64_t number = soon / line_bytes;
-    bool wants_line =
-        soon && !cache_.one_comes_along() && cache_.has(soon, 1) && !cache_.find(number);
+    bool wants_line = soon && cache_.can_take_along(soon);
     TRY(begin_rest(wants_line));
     if (begun_ == ended_) return false;
-    if (wants_line) begin_line(number);
+    if (wants_line) begin_line(soon / line_bytes, false);
     return true;
 }
 
@@ -444,17 +449,19 @@ Result<void> BlockCache::Runs::finish_long()
 }
 
 // It is nothing that must be there.
-void BlockCache::Runs::begin_line(uint64_t number)
+bool BlockCache::Runs::begin_line(uint64_t number, bool more)
 {
     std::byte* staging = cache_.get_staging();
-    if (!staging) return;
+    if (!staging) return false;
     const uint32_t block_bytes = cache_.device_.block_bytes;
     new (&line_request_)
         BlockRequest{.first = number * line_bytes / block_bytes,
                      .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
-                     .data = staging + staging_lines * line_bytes};
+                     .data = staging + staging_lines * line_bytes,
+                     .more = more};
     line_ = number;
     cache_.device_.submit(line_request_);
+    return true;
 }
 
 void BlockCache::Runs::end_line()
@@ -465,13 +472,13 @@ void BlockCache::Runs::end_line()
         cache_.keep(number, 1, line_request_.data, nullptr);
 }
 
-// There is room for one.
-bool BlockCache::one_comes_along() const
+// It is not here, and there is room for one.
+bool BlockCache::can_take_along(uint64_t offset)
 {
     for (Runs* runs = runs_; runs; runs = runs->outer_) {
-        if (runs->line_ != no_line) return true;
+        if (runs->line_ != no_line) return false;
     }
-    return false;
+    return has(offset, 1) && !find(offset / line_bytes);
 }
 
 // ---- what others do with the same blocks

@@ -171,7 +171,7 @@ private:
 
     Result<void> make_room();
     std::byte* get_staging();
-    bool one_comes_along() const;
+    bool can_take_along(uint64_t offset);
     template <class Wanted> Result<void> collect(Wanted wanted);
     Result<void> write_chosen();
     Result<void> flush();
@@ -218,6 +218,9 @@ public:
     // The memory is filled when finish() has returned. Errors: those of BlockCache::read(); what
     // began before goes on.
     Result<void> read(uint64_t offset, std::span<std::byte> into);
+    // The line at this place comes along, in between what has been and what will be read here; it
+    // is in the cache after finish() if it could be read. False: it does not.
+    Result<bool> take_along(uint64_t offset);
     // All of them are under way. True: until finish() there is time to look ahead. `soon`: what
     // the next read of the file will ask for before anything else, such as the place of its blocks:
     // it comes along if it is not here; 0: nothing.
@@ -228,6 +231,8 @@ public:
     // Of several errors that of the first run.
     Result<void> finish() { return config_can_write && straight_ ? finish_long() : Result<void>(); }
 
+    bool are_straight() const { return config_can_write && straight_; }
+
 private:
     friend class BlockCache;
     static constexpr size_t least_bytes = 4 * line_bytes;
@@ -237,7 +242,7 @@ private:
     Result<void> finish_long();
     Result<void> begin_rest(bool more);
     Result<void> begin(uint64_t first, uint32_t count, std::byte* into, bool more);
-    void begin_line(uint64_t number);
+    bool begin_line(uint64_t number, bool more);
     void end_first();
     void end_line();
     void end_all();

@@ -180,4 +180,91 @@ TEST_P(Sequential, AMapThatCannotBeReadIsMissedWhereItIsNeeded)
     EXPECT_FALSE(along.empty());
 }
 
+// Blocks of 4 KiB: the first 12, the block of pointers and what that maps lie one behind the other.
+struct Ext2Guess : testing::Test {
+    static constexpr size_t block = 4096, bytes = 65536;
+
+    Ext2Guess() : disk(ImageDevice::load("ext2-4k.img"))
+    {
+        cache = BlockCache::make_for(disk).value();
+        file = fs::look_up(*fs::ext2.mount(*cache).value(), "big").value();
+        size_t inode_bytes = le16(&disk.data[1024 + 88]);
+        size_t inode = get(disk, block + 8) * block + (file->id - 1) * inode_bytes;
+        pointers = get(disk, inode + 40 + 12 * 4) * block;
+        first = get(disk, inode + 40) * block;
+        EXPECT_EQ(pointers, first + 12 * block);
+        EXPECT_EQ(get(disk, pointers), pointers / block + 1);
+        disk.on_submit = [this](const BlockRequest& request) { asked.push_back(request); };
+    }
+    void make_bad(size_t offset)
+    {
+        for (size_t i = 0; i < block; i += 512) disk.bad_blocks.insert((offset + i) / 512);
+    }
+    Error read()
+    {
+        std::vector<std::byte> found(bytes);
+        auto got = file->read(0, found);
+        if (!got) return got.error();
+        EXPECT_EQ(got.value(), bytes);
+        for (size_t at = 0; at < bytes; at += block) {
+            size_t place =
+                at < 12 * block ? first + at : get(disk, pointers + (at / block - 12) * 4) * block;
+            EXPECT_EQ(memcmp(&found[at], &disk.data.at(place), block), 0) << at;
+        }
+        return {};
+    }
+
+    FakeMachine machine;
+    ImageDevice disk;
+    BlockCache* cache = nullptr;
+    fs::Node* file = nullptr;
+    size_t pointers = 0, first = 0;
+    std::vector<BlockRequest> asked;
+};
+
+TEST_F(Ext2Guess, APieceOfTheDiskIsOnePiece)
+{
+    disk.reads = 0;
+    ASSERT_EQ(read(), Error{});
+    EXPECT_EQ(disk.reads, 3u);
+    ASSERT_EQ(asked.size(), 3u);
+    uint64_t next = first / 512;
+    for (const BlockRequest& request : asked) {
+        EXPECT_EQ(request.first, next);
+        next += request.count;
+    }
+    EXPECT_TRUE(asked[0].more && asked[1].more && !asked[2].more);
+    disk.reads = 0;
+    ASSERT_EQ(read(), Error{});
+    EXPECT_EQ(disk.reads, 2u) << "the pointers are here";
+}
+
+TEST_F(Ext2Guess, AnotherOrder)
+{
+    uint32_t one = get(disk, pointers + 4), two = get(disk, pointers + 8);
+    put(disk, pointers + 4, two);
+    put(disk, pointers + 8, one);
+    ASSERT_EQ(read(), Error{});
+    EXPECT_EQ(asked[2].count, (bytes - 12 * block) / 512) << "it has guessed";
+}
+
+TEST_F(Ext2Guess, AWrongGuessMayBeBad)
+{
+    uint32_t elsewhere = get(disk, pointers + 100 * 4);
+    make_bad(get(disk, pointers + 4) * block);
+    put(disk, pointers + 4, elsewhere);
+    ASSERT_EQ(read(), Error{});
+    EXPECT_EQ(asked[2].count, (bytes - 12 * block) / 512) << "it has guessed";
+}
+
+TEST_F(Ext2Guess, PointersThatAreBadOrNonsense)
+{
+    make_bad(pointers);
+    EXPECT_EQ(read(), Error::device);
+    disk.bad_blocks.clear();
+    put(disk, pointers + 4, 0xfffffff0u);
+    EXPECT_EQ(read(), Error::corrupt);
+    EXPECT_TRUE(machine.logged("block 13 lies at 4294967280"));
+}
+
 }  // namespace

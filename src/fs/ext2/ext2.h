@@ -630,6 +630,10 @@ private:
 
     // file.cpp
     Result<size_t> read_data(uint64_t offset, std::span<std::byte> into);
+    Result<void> read_runs(uint64_t offset, std::span<std::byte> into, bool may_guess);
+    Result<uint32_t> read_guess(BlockCache::Runs& runs, uint64_t offset, std::span<std::byte> into);
+    bool pointers_follow();
+    bool is_mapped_to(uint32_t start, uint64_t offset, uint64_t bytes);
     Result<size_t> write_step(uint64_t offset, std::span<const std::byte> from);
     Result<size_t> write_run(uint64_t offset, std::span<const std::byte> from);
     Result<void> zero_tail();

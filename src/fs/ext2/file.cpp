@@ -35,22 +35,62 @@ Result<size_t> Ext2Node::read_data(uint64_t offset, std::span<std::byte> into)
         TRY(read_inline(offset, into));
         return wanted;
     }
-    BlockCache::Runs runs(fs_.cache, wanted);
-    while (!into.empty()) {
-        TRY(map(offset >> fs_.block_shift));
-        uint64_t within = offset - fs_.offset_of(run_.first);
+    TRY(read_runs(offset, into, true));
+    return wanted;
+}
+
+// All of `into` is inside the file. may_guess: where a block of pointers is not here, and lies
+// behind the block before those that it maps, these follow it: nearly always.
+Result<void> Ext2Node::read_runs(uint64_t offset, std::span<std::byte> into, bool may_guess)
+{
+    BlockCache::Runs runs(fs_.cache, into.size());
+    uint64_t at = offset;
+    uint32_t guess = 0;
+    for (auto rest = into; !rest.empty() && !guess;) {
+        if (may_guess && runs.are_straight()) guess = TRY(read_guess(runs, at, rest));
+        if (guess) break;
+        TRY(map(at >> fs_.block_shift));
+        uint64_t within = at - fs_.offset_of(run_.first);
         uint64_t left = fs_.offset_of(run_.end - run_.first) - within;
-        auto piece = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), left)));
+        auto piece = rest.first(static_cast<size_t>(std::min<uint64_t>(rest.size(), left)));
         if (run_.hole)
             memset(piece.data(), 0, piece.size());
         else
             TRY(runs.read(fs_.offset_of(run_.physical) + within, piece));
-        offset += piece.size();
-        into = into.subspan(piece.size());
+        at += piece.size();
+        rest = rest.subspan(piece.size());
     }
-    if (TRY(runs.begin_all(soon_))) look_ahead(offset, wanted);
-    TRY(runs.finish());
-    return wanted;
+    if (TRY(runs.begin_all(soon_)) && !guess) look_ahead(at, into.size());
+    auto read = runs.finish();
+    if (!guess) return read;
+    if (read && is_mapped_to(guess, at, offset + into.size() - at)) return {};
+    return read_runs(offset, into, false);
+}
+
+// What maps the rest comes along with it, and with what has been mapped: one piece of the disk.
+// Whether that was right shows afterwards. Returns the first block of the rest; 0: no guess.
+Result<uint32_t> Ext2Node::read_guess(BlockCache::Runs& runs, uint64_t offset,
+                                      std::span<std::byte> into)
+{
+    if (offset >> fs_.block_shift != run_.end || ahead_.has(run_.end) || !pointers_follow())
+        return 0u;
+    uint64_t start = run_.physical + (run_.end - run_.first) + 1;
+    uint64_t mapped = fs_.offset_of(1ull << pointer_bits());
+    if (into.size() > mapped || !fs_.holds(start, (into.size() >> fs_.block_shift) + 1)) return 0u;
+    if (!TRY(runs.take_along(fs_.offset_of(start - 1)))) return 0u;
+    TRY(runs.read(fs_.offset_of(start) + (offset & (fs_.block_bytes() - 1)), into));
+    return static_cast<uint32_t>(start);
+}
+
+// Whether the blocks from `offset` on are those from `start` on; without waiting for the map.
+bool Ext2Node::is_mapped_to(uint32_t start, uint64_t offset, uint64_t bytes)
+{
+    uint64_t block = offset >> fs_.block_shift;
+    looks_ahead_ = true;
+    auto mapped = map(block);
+    looks_ahead_ = false;
+    return mapped && !run_.hole && run_.physical + (block - run_.first) == start &&
+           fs_.offset_of(run_.end) >= offset + bytes;
 }
 
 // "Symbolic Links": short ones are in the inode.

@@ -27,7 +27,20 @@ void Ext2Node::look_ahead(uint64_t offset, size_t bytes)
         if (fs_.offset_of(run_.end) < size) (void)map(run_.end);
     }
     looks_ahead_ = false;
+    if (fs_.offset_of(run_.end) > offset && pointers_follow()) soon_ = 0;  // read_guess() has them
     run_ = now;
+}
+
+// What maps the blocks behind run_ is not here, but right behind it on the disk.
+bool Ext2Node::pointers_follow()
+{
+    if (flags_ & extents_fl || fs_.block_bytes() != BlockCache::line_bytes) return false;
+    if (run_.hole || run_.end < direct_blocks) return false;
+    looks_ahead_ = true;
+    auto pointers = pointers_from(run_.end);
+    looks_ahead_ = false;
+    uint64_t next = fs_.offset_of(run_.physical + (run_.end - run_.first));
+    return pointers && pointers.value().at == next && !fs_.cache.is_here(next);
 }
 
 Result<void> Ext2Node::need(uint64_t place)
