@@ -84,6 +84,7 @@ TEST_F(Cache, AMarkIsGoneWithWhatItWasOn)
     EXPECT_TRUE(cache->is_marked(4096 + 1024));
     EXPECT_FALSE(cache->is_marked(4096));
     EXPECT_FALSE(cache->is_marked(4096 + 512));
+    EXPECT_FALSE(cache->is_marked(4096 + 1536));
     cache->mark(4096 + 1024, false);
     EXPECT_FALSE(cache->is_marked(4096 + 1024));
     cache->mark(4096, true);
@@ -95,7 +96,10 @@ TEST_F(Cache, AMarkIsGoneWithWhatItWasOn)
     ASSERT_TRUE(disk.write(8, 1, b));
     EXPECT_FALSE(cache->is_marked(4096)) << "somebody else wrote there";
     cache->mark(4096, true);
-    for (uint64_t line = 2; line < 10; ++line) read(line * 4096, 1);
+    for (uint64_t line = 2; line < 10; ++line) {
+        read(line * 4096, 1);
+        EXPECT_FALSE(cache->is_marked(line * 4096)) << line << ": it was on another";
+    }
     read(4096, 1);
     EXPECT_FALSE(cache->is_marked(4096)) << "it was read anew";
 }
@@ -593,6 +597,30 @@ TEST_F(Order, WhatWouldGoRoundIsWrittenAtOnce)
         return (!i[8192] || i[0]) && (!i[16'384] || i[8192]) && (i[0] != 2 || i[16'384]);
     });
     EXPECT_EQ(disk.data[0], 2);
+}
+
+TEST_F(Order, WhatWasForgottenIsNotWaitedFor)
+{
+    write(0, 1);
+    write_after(0, 8192, 2);
+    cache->forget(0, 4096);
+    write_after(8192, 0, 3);  // not a circle
+    EXPECT_EQ(disk.flushes, 0u);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& image) { return !image[0] || image[8192]; });
+    EXPECT_EQ(disk.data[0], 3);
+}
+
+TEST_F(Order, TakesNoMoreMemoryEachTime)
+{
+    size_t live = 0;
+    for (int i = 0; i < 50; ++i) {
+        write(0, i);
+        for (int line = 1; line < 8; ++line) write_after(0, line * 4096, i);
+        ASSERT_TRUE(cache->sync());
+        if (i == 0) live = FakeHeap::live();
+    }
+    EXPECT_EQ(FakeHeap::live(), live);
 }
 
 TEST_F(Order, BlocksOfOneLineHaveAnOrderToo)
