@@ -417,17 +417,59 @@ TEST_P(ExfatFiles, HaveHashesOfTheirNamesAndWholeSeconds)
         }
         EXPECT_EQ(le16(&disk.data[fs::look_up(path).value().node->id + 32 + 4]), hash) << path;
     };
-    ASSERT_TRUE(write("/Mixed ä ß я", 0, "x"));
+    // The last two are the first ones behind a hole of the table.
+    ASSERT_TRUE(write("/Mixed ä ß я ａ ⓐ", 0, "x"));
     ASSERT_TRUE(write("/other", 0, "x"));
     ASSERT_TRUE(fs::sync());
-    expect_hash("/Mixed ä ß я", u"MIXED Ä ß Я");
-    ASSERT_TRUE(fs::rename("/mixed Ä ß Я", "/new"));
+    expect_hash("/Mixed ä ß я ａ ⓐ", u"MIXED Ä ß Я Ａ Ⓐ");
+    ASSERT_TRUE(fs::rename("/mixed Ä ß Я Ａ Ⓐ", "/new"));
     ASSERT_TRUE(fs::rename("/new", "/other"));
     ASSERT_TRUE(fs::look_up("/other").value().node->set_modified(1'000'000'001));
     sync_and_check();
     expect_hash("/other", u"OTHER");
     remount();
     EXPECT_EQ(fs::look_up("/other").value().node->modified_s, 1'000'000'001);
+}
+
+TEST_P(ExfatFiles, AreOnlyReadIfSomethingIsNotAsItShouldBe)
+{
+    auto why = [&] {
+        remount();
+        EXPECT_EQ(write("/file", 0, "x").error(), Error::read_only);
+        return std::string(volume->file_system->read_only);
+    };
+    size_t sector = size_t{1} << disk.data[108], cluster = sector << disk.data[109];
+    auto place_of = [&](uint32_t number) {
+        return le32(&disk.data[88]) * sector + (number - 2) * cluster;
+    };
+    size_t entry = place_of(le32(&disk.data[96]));
+    while (disk.data[entry] != char(0x82)) entry += 32;
+    disk.data[place_of(le32(&disk.data[entry + 20])) + 200] ^= 1;
+    EXPECT_EQ(why(), "its up-case table is damaged");
+    disk.data[entry] = 2;
+    EXPECT_EQ(why(), "it has no up-case table");
+    if (le32(&disk.data[80]) + 2 * le32(&disk.data[84]) > le32(&disk.data[88])) return;
+    disk.data[110] = 2;
+    EXPECT_EQ(why(), "it has two allocation tables");
+}
+
+TEST_P(ExfatFiles, MayHaveMoreEntriesThanTheirNamesNeed)
+{
+    ASSERT_TRUE(write("/file", 0, "text"));
+    ASSERT_TRUE(fs::sync());
+    auto id = size_t(fs::look_up("/file").value().node->id);
+    char* set = &disk.data[id];
+    uint8_t most = id % 32768 + 256 * 32 <= size_t{512} << disk.data[109] ? 255 : 12;
+    set[1] = char(most);
+    for (size_t i = 3; i <= most; ++i) memcpy(set + i * 32, set + 64, 32);
+    uint16_t sum = 0;
+    for (size_t i = 0; i < (most + 1u) * 32; ++i) {
+        if (i != 2 && i != 3) sum = uint16_t((sum << 15 | sum >> 1) + uint8_t(set[i]));
+    }
+    memcpy(set + 2, &sum, 2);
+    remount();
+    EXPECT_THAT(fs_model::list(volume->file_system->root()), testing::ElementsAre("file"));
+    EXPECT_EQ(text("/file"), "text");
 }
 
 struct Fat32Files : Written<ImageDevice> {};

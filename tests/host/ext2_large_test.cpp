@@ -206,6 +206,20 @@ TEST_P(Ext2Few, InodesEnd)
     EXPECT_EQ(fs_model::read_all(node("/new7")), pattern(2000, 7));
 }
 
+// Not only when it has been synced: its group is not full any more.
+TEST(Ext2Groups, AFreedInodeCanBeHadAgain)
+{
+    Disk disk("ext4-meta.img");
+    unsigned count = 0;
+    while (fs::create("/" + std::to_string(count), NodeType::file, 0644)) ++count;
+    ASSERT_GT(count, 100u);
+    for (unsigned i = 0; i < count; i += 10) {
+        ASSERT_TRUE(fs::remove("/" + std::to_string(i)));
+        EXPECT_TRUE(fs::create("/again" + std::to_string(i), NodeType::file, 0644)) << i;
+    }
+    check(disk);
+}
+
 // ---- faults
 
 TEST_P(Ext2Large, WriteErrorsHarmNothingThatWasThere)

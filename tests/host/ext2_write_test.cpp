@@ -480,20 +480,22 @@ TEST(Ext2Log, HoldsBlocksThatLookLikeItsOwn)
             }
             from = disk.now();
             ASSERT_TRUE(fs::sync());
+            put("/d0/x", text(100));
         }
         unsigned replayed = 0;
-        disk.each_cut(
-            24, 1,
-            [&](const PowerCutDisk::Cut& cut) {
-                Disk after(cut.image);
-                replayed += after.machine.logged("transactions") && fs::look_up(file(0));
-                for (unsigned i = 0; i < 8; ++i) {
-                    auto found = fs::look_up(file(i));
-                    if (!found) continue;
-                    EXPECT_TRUE(fs_model::read_all(*found.value().node) == text(i)) << i;
-                }
-            },
-            from);
+        auto check = [&](const PowerCutDisk::Cut& cut) {
+            expect_orphans_at_most(run_checker(cut.image, "e2fsck -fp"));
+            Disk after(cut.image);
+            EXPECT_EQ(after.file_system().read_only, nullptr);
+            replayed += after.machine.logged("transactions") && fs::look_up(file(0));
+            for (unsigned i = 0; i < 8; ++i) {
+                auto found = fs::look_up(file(i));
+                if (!found) continue;
+                EXPECT_TRUE(fs_model::read_all(*found.value().node) == text(i)) << i;
+            }
+        };
+        disk.each_cut(16, 1, check, from);
+        for (unsigned seed = 1; seed <= 6; ++seed) disk.each_flush(seed, check, from);
         EXPECT_GT(replayed, 2u) << image;
     }
 }
