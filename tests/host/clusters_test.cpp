@@ -472,6 +472,22 @@ TEST_P(ExfatFiles, MayHaveMoreEntriesThanTheirNamesNeed)
     EXPECT_EQ(text("/file"), "text");
 }
 
+TEST_P(ExfatFiles, SayUpToWhereTheyHoldData)
+{
+    ASSERT_TRUE(write("/old", 0, std::string(volume->file_system->bytes - 300'000, 'x')));
+    ASSERT_TRUE(fs::sync());
+    ASSERT_TRUE(fs::remove("/old"));
+    ASSERT_TRUE(fs::sync());
+    ASSERT_TRUE(write("/file", 0, "new"));
+    ASSERT_TRUE(fs::look_up("/file").value().node->truncate(400'000));
+    sync_and_check();
+    const char* stream = &disk.data[fs::look_up("/file").value().node->id + 32];
+    EXPECT_EQ(le32(stream + 8), 3u);
+    EXPECT_EQ(le32(stream + 24), 400'000u);
+    remount();
+    EXPECT_EQ(text("/file"), "new" + std::string(399'997, 0));
+}
+
 struct Fat32Files : Written<ImageDevice> {};
 INSTANTIATE_TEST_SUITE_P(On, Fat32Files, testing::Values(Image{"fat32", "fsck.fat -n"}),
                          [](auto& info) { return info.param.file; });

@@ -66,8 +66,7 @@ TEST(Ext2Index, NamesOfOneHashMayBeInTwoLeaves)
     auto folder = [](unsigned n) { return "/d" + std::to_string(n); };
     for (unsigned n = 0; n < 60; ++n) {
         ASSERT_TRUE(fs::create(folder(n), NodeType::directory, 0755));
-        for (const char* name : {one, other})
-            ASSERT_TRUE(fs::add_name("/file", folder(n) + name));
+        for (const char* name : {one, other}) ASSERT_TRUE(fs::add_name("/file", folder(n) + name));
         for (unsigned i = 0; i < 70; ++i)
             ASSERT_TRUE(fs::add_name("/file", folder(n) + "/y" + std::to_string(n * 1000 + i)));
     }

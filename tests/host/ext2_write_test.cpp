@@ -478,8 +478,10 @@ TEST(Ext2Log, HoldsBlocksThatLookLikeItsOwn)
             for (unsigned round = 0; round < 80; ++round) {  // once around the log
                 for (unsigned i = 0; i < 20; ++i) {
                     std::string path = "/t" + std::to_string(i);
-                    ASSERT_TRUE(round % 2 ? fs::remove(path)
-                                          : Result<void>(fs::create(path, NodeType::directory, 0755).error()));
+                    ASSERT_TRUE(
+                        round % 2
+                            ? fs::remove(path)
+                            : Result<void>(fs::create(path, NodeType::directory, 0755).error()));
                 }
                 ASSERT_TRUE(fs::sync());
             }

@@ -149,8 +149,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Format{"fat32.img", fs::fat, damage_fat, "marked bad"},
                     Format{"empty_exfat_large.img", fs::exfat, damage_exfat, "marked bad",
                            400 * 512},
-                    Format{"empty_exfat_large.img", fs::exfat, damage_adjacent,
-                           "clusters from", file_bytes, false}),
+                    Format{"empty_exfat_large.img", fs::exfat, damage_adjacent, "clusters from",
+                           file_bytes, false}),
     [](const auto& info) {
         std::string name = info.param.image;
         name.resize(name.find('.'));
