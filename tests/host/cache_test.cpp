@@ -84,6 +84,7 @@ TEST_F(Cache, AMarkIsGoneWithWhatItWasOn)
     EXPECT_TRUE(cache->is_marked(4096 + 1024));
     EXPECT_FALSE(cache->is_marked(4096));
     EXPECT_FALSE(cache->is_marked(4096 + 512));
+    EXPECT_FALSE(cache->is_marked(4096 + 1536));
     cache->mark(4096 + 1024, false);
     EXPECT_FALSE(cache->is_marked(4096 + 1024));
     cache->mark(4096, true);
@@ -95,7 +96,10 @@ TEST_F(Cache, AMarkIsGoneWithWhatItWasOn)
     ASSERT_TRUE(disk.write(8, 1, b));
     EXPECT_FALSE(cache->is_marked(4096)) << "somebody else wrote there";
     cache->mark(4096, true);
-    for (uint64_t line = 2; line < 10; ++line) read(line * 4096, 1);
+    for (uint64_t line = 2; line < 10; ++line) {
+        read(line * 4096, 1);
+        EXPECT_FALSE(cache->is_marked(line * 4096)) << line << ": it was on another";
+    }
     read(4096, 1);
     EXPECT_FALSE(cache->is_marked(4096)) << "it was read anew";
 }
@@ -343,6 +347,12 @@ TEST_F(Runs, AreTheDevicesAllAtOnce)
     disk.more.clear();
     ASSERT_TRUE(read(2, 1 << 20));
     EXPECT_EQ(disk.more, (std::vector{true, false})) << "it is here";
+    disk.more.clear();
+    ASSERT_TRUE(read(2, disk.data.size()));
+    EXPECT_EQ(disk.more, (std::vector{true, false})) << "there is no such place";
+    disk.more.clear();
+    ASSERT_TRUE(cache->read(0, std::span(bytes).first(65536)));
+    EXPECT_EQ(disk.more, std::vector{false});
 }
 
 TEST_F(Runs, LeaveTimeToLookAhead)
@@ -356,12 +366,12 @@ TEST_F(Runs, LeaveTimeToLookAhead)
     EXPECT_EQ(disk.in_flight(), 2u);
     BlockCache::Runs others(*cache, 65536);
     ASSERT_TRUE(others.read(32768, std::span(bytes).subspan(16384, 16384)));
-    EXPECT_TRUE(others.begin_all(1 << 20).value()) << "there is one such line at a time";
-    EXPECT_EQ(disk.in_flight(), 3u);
+    ASSERT_TRUE(others.read(65536, std::span(bytes).subspan(32768, 16384)));
+    EXPECT_TRUE(others.begin_all(3 << 19).value()) << "there is one such line at a time";
+    EXPECT_EQ(disk.in_flight(), 4u);
     ASSERT_TRUE(others.finish());
     ASSERT_TRUE(runs.finish());
-    expect_run(0);
-    expect_run(1);
+    for (unsigned n = 0; n < 3; ++n) expect_run(n);
     EXPECT_TRUE(cache->is_here(1 << 20));
     disk.reads = 0;
     ASSERT_TRUE(cache->read((1 << 20) + 100, b));
@@ -389,6 +399,10 @@ TEST_F(Runs, WhatIsWrittenMeanwhileIsNotUndone)
     ASSERT_TRUE(runs.finish());
     ASSERT_TRUE(cache->read((1 << 20) + 7, b));
     EXPECT_EQ(b[0], one[0]);
+    one[0] = std::byte{0xdd};
+    ASSERT_TRUE(cache->write((1 << 20) + 7, one));
+    ASSERT_TRUE(cache->sync());
+    EXPECT_EQ(disk.data[(1 << 20) + 7], one[0]) << "it is there once";
 }
 
 TEST_F(Runs, BecomeOneWhereTheyMeet)
@@ -513,6 +527,16 @@ TEST_F(Runs, BringAlongWhatIsNeededSoon)
     EXPECT_EQ(read(2, 3500 * 512).error(), Error::device);
 }
 
+TEST_F(Runs, DoNotReadWhatIsHere)
+{
+    std::byte b[1];
+    for (uint64_t line = 0; line < 4; ++line) ASSERT_TRUE(cache->read(line * 4096, b));
+    disk.reads = 0;
+    ASSERT_TRUE(cache->read(0, std::span(bytes).first(16384)));
+    EXPECT_EQ(disk.reads, 0u);
+    EXPECT_EQ(memcmp(bytes.data(), disk.data.data(), 16384), 0);
+}
+
 TEST_F(Runs, DoWithoutMemory)
 {
     FakeHeap::fail_after = 0;
@@ -593,6 +617,30 @@ TEST_F(Order, WhatWouldGoRoundIsWrittenAtOnce)
         return (!i[8192] || i[0]) && (!i[16'384] || i[8192]) && (i[0] != 2 || i[16'384]);
     });
     EXPECT_EQ(disk.data[0], 2);
+}
+
+TEST_F(Order, WhatWasForgottenIsNotWaitedFor)
+{
+    write(0, 1);
+    write_after(0, 8192, 2);
+    cache->forget(0, 4096);
+    write_after(8192, 0, 3);  // not a circle
+    EXPECT_EQ(disk.flushes, 0u);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& image) { return !image[0] || image[8192]; });
+    EXPECT_EQ(disk.data[0], 3);
+}
+
+TEST_F(Order, TakesNoMoreMemoryEachTime)
+{
+    size_t live = 0;
+    for (int i = 0; i < 50; ++i) {
+        write(0, i);
+        for (int line = 1; line < 8; ++line) write_after(0, line * 4096, i);
+        ASSERT_TRUE(cache->sync());
+        if (i == 0) live = FakeHeap::live();
+    }
+    EXPECT_EQ(FakeHeap::live(), live);
 }
 
 TEST_F(Order, BlocksOfOneLineHaveAnOrderToo)

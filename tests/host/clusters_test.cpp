@@ -5,6 +5,7 @@
 #include <regex>
 #include "fs_model.h"
 #include "images.h"
+#include "lib/bytes.h"
 #include "power_cut.h"
 
 namespace {
@@ -332,6 +333,200 @@ TEST_P(FatFiles, MtoolsReadsWhatWasWritten)
     std::string shorts = mtools("mdir :: -i");
     EXPECT_NE(shorts.find("MANYOF~4"), shorts.npos) << shorts;
     EXPECT_NE(shorts.find("lower    txt      3001"), shorts.npos) << shorts;
+}
+
+// ---- what no checker looks at
+
+TEST_P(FatFiles, LongNamesEndWithAZeroAndOnes)
+{
+    ASSERT_TRUE(write("/Ten Units!", 0, "x"));
+    ASSERT_TRUE(write("/Thirteen Unit", 0, "x"));
+    ASSERT_TRUE(fs::sync());
+    auto units = [&](const char* path) {
+        const char* entry = &disk.data[fs::look_up(path).value().node->id - 32];
+        std::u16string all;
+        for (size_t at : {1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30})
+            all += char16_t(le16(entry + at));
+        return all;
+    };
+    EXPECT_EQ(units("/Ten Units!"), std::u16string(u"Ten Units!\0\xffff\xffff", 13));
+    EXPECT_EQ(units("/Thirteen Unit"), u"Thirteen Unit");
+}
+
+// In the boot sector, and in FAT16 and FAT32 also in the second entry of the table.
+TEST_P(FatFiles, SayThatTheyAreNotSyncedYet)
+{
+    std::string_view type = volume->file_system->type;
+    auto is_dirty = [&] {
+        const char* table = &disk.data[le16(&disk.data[14]) * size_t{le16(&disk.data[11])}];
+        bool dirty = disk.data[type == "fat32" ? 0x41 : 0x25] & 1;
+        if (type == "fat16") EXPECT_EQ(le16(table + 2), dirty ? 0x7fff : 0xffff);
+        if (type == "fat32") EXPECT_EQ(le32(table + 4), dirty ? 0x07ffffffu : 0x0fffffffu);
+        return dirty;
+    };
+    EXPECT_FALSE(is_dirty());
+    ASSERT_TRUE(write("/file", 0, "x"));
+    EXPECT_TRUE(is_dirty());
+    ASSERT_TRUE(fs::sync());
+    EXPECT_FALSE(is_dirty());
+    // It stays so if it was, until somebody has checked it.
+    disk.data[type == "fat32" ? 0x41 : 0x25] |= 1;
+    remount();
+    ASSERT_TRUE(write("/file", 0, "y"));
+    ASSERT_TRUE(fs::sync());
+    EXPECT_TRUE(disk.data[type == "fat32" ? 0x41 : 0x25] & 1);
+}
+
+struct ExfatFiles : Written<ImageDevice> {};
+INSTANTIATE_TEST_SUITE_P(On, ExfatFiles, testing::Values(images[0], images[1], images[2]),
+                         [](auto& info) { return info.param.file; });
+
+TEST_P(ExfatFiles, SayThatTheyAreNotSyncedYet)
+{
+    auto is_dirty = [&] { return (disk.data[106] & 2) != 0; };
+    EXPECT_FALSE(is_dirty());
+    ASSERT_TRUE(write("/file", 0, "x"));
+    EXPECT_TRUE(is_dirty());
+    ASSERT_TRUE(fs::sync());
+    EXPECT_FALSE(is_dirty());
+    // It stays so if it was, until somebody has checked it.
+    disk.data[106] |= 2;
+    remount();
+    ASSERT_TRUE(write("/file", 0, "y"));
+    ASSERT_TRUE(fs::sync());
+    EXPECT_TRUE(is_dirty());
+}
+
+TEST_P(ExfatFiles, SayHowMuchIsUsedOnceThatIsKnown)
+{
+    uint64_t all = volume->file_system->bytes;
+    ASSERT_TRUE(write("/file", 0, std::string(all / 2, 'x')));
+    ASSERT_GT(free(), 0u);
+    ASSERT_TRUE(write("/file", all / 4, "y"));
+    ASSERT_TRUE(fs::sync());
+    EXPECT_EQ(disk.data[112], char((all - free()) * 100 / all));
+}
+
+TEST_P(ExfatFiles, HaveHashesOfTheirNamesAndWholeSeconds)
+{
+    auto expect_hash = [&](const char* path, std::u16string_view upper) {
+        uint16_t hash = 0;
+        for (char16_t unit : upper) {
+            for (int byte : {unit & 0xff, unit >> 8})
+                hash = static_cast<uint16_t>((hash << 15 | hash >> 1) + byte);
+        }
+        EXPECT_EQ(le16(&disk.data[fs::look_up(path).value().node->id + 32 + 4]), hash) << path;
+    };
+    // The last two are the first ones behind a hole of the table.
+    ASSERT_TRUE(write("/Mixed ä ß я ａ ⓐ", 0, "x"));
+    ASSERT_TRUE(write("/other", 0, "x"));
+    ASSERT_TRUE(fs::sync());
+    expect_hash("/Mixed ä ß я ａ ⓐ", u"MIXED Ä ß Я Ａ Ⓐ");
+    ASSERT_TRUE(fs::rename("/mixed Ä ß Я Ａ Ⓐ", "/new"));
+    ASSERT_TRUE(fs::rename("/new", "/other"));
+    ASSERT_TRUE(fs::look_up("/other").value().node->set_modified(1'000'000'001));
+    sync_and_check();
+    expect_hash("/other", u"OTHER");
+    remount();
+    EXPECT_EQ(fs::look_up("/other").value().node->modified_s, 1'000'000'001);
+}
+
+TEST_P(ExfatFiles, AreOnlyReadIfSomethingIsNotAsItShouldBe)
+{
+    auto why = [&] {
+        remount();
+        EXPECT_EQ(write("/file", 0, "x").error(), Error::read_only);
+        return std::string(volume->file_system->read_only);
+    };
+    size_t sector = size_t{1} << disk.data[108], cluster = sector << disk.data[109];
+    auto place_of = [&](uint32_t number) {
+        return le32(&disk.data[88]) * sector + (number - 2) * cluster;
+    };
+    size_t entry = place_of(le32(&disk.data[96]));
+    while (disk.data[entry] != char(0x82)) entry += 32;
+    disk.data[place_of(le32(&disk.data[entry + 20])) + 200] ^= 1;
+    EXPECT_EQ(why(), "its up-case table is damaged");
+    disk.data[entry] = 2;
+    EXPECT_EQ(why(), "it has no up-case table");
+    if (le32(&disk.data[80]) + 2 * le32(&disk.data[84]) > le32(&disk.data[88])) return;
+    disk.data[110] = 2;
+    EXPECT_EQ(why(), "it has two allocation tables");
+}
+
+TEST_P(ExfatFiles, MayHaveMoreEntriesThanTheirNamesNeed)
+{
+    ASSERT_TRUE(write("/file", 0, "text"));
+    ASSERT_TRUE(fs::sync());
+    auto id = size_t(fs::look_up("/file").value().node->id);
+    char* set = &disk.data[id];
+    uint8_t most = id % 32768 + 256 * 32 <= size_t{512} << disk.data[109] ? 255 : 12;
+    set[1] = char(most);
+    for (size_t i = 3; i <= most; ++i) memcpy(set + i * 32, set + 64, 32);
+    uint16_t sum = 0;
+    for (size_t i = 0; i < (most + 1u) * 32; ++i) {
+        if (i != 2 && i != 3) sum = uint16_t((sum << 15 | sum >> 1) + uint8_t(set[i]));
+    }
+    memcpy(set + 2, &sum, 2);
+    remount();
+    EXPECT_THAT(fs_model::list(volume->file_system->root()), testing::ElementsAre("file"));
+    EXPECT_EQ(text("/file"), "text");
+}
+
+TEST_P(ExfatFiles, SayUpToWhereTheyHoldData)
+{
+    ASSERT_TRUE(write("/old", 0, std::string(volume->file_system->bytes - 300'000, 'x')));
+    ASSERT_TRUE(fs::sync());
+    ASSERT_TRUE(fs::remove("/old"));
+    ASSERT_TRUE(fs::sync());
+    ASSERT_TRUE(write("/file", 0, "new"));
+    ASSERT_TRUE(fs::look_up("/file").value().node->truncate(400'000));
+    sync_and_check();
+    const char* stream = &disk.data[fs::look_up("/file").value().node->id + 32];
+    EXPECT_EQ(le32(stream + 8), 3u);
+    EXPECT_EQ(le32(stream + 24), 400'000u);
+    remount();
+    EXPECT_EQ(text("/file"), "new" + std::string(399'997, 0));
+}
+
+struct Fat32Files : Written<ImageDevice> {};
+INSTANTIATE_TEST_SUITE_P(On, Fat32Files, testing::Values(Image{"fat32", "fsck.fat -n"}),
+                         [](auto& info) { return info.param.file; });
+
+TEST_P(Fat32Files, GoOnWhereFsinfoSays)
+{
+    constexpr size_t next_free = 512 + 492;
+    uint32_t beyond = 66'000;  // what needs more than 16 bits
+    memcpy(&disk.data[next_free], &beyond, 4);
+    remount();
+    ASSERT_TRUE(write("/new", 0, std::string(5000, 'n')));
+    sync_and_check();
+    const char* entry = &disk.data[fs::look_up("/new").value().node->id];
+    uint32_t first = uint32_t{le16(entry + 20)} << 16 | le16(entry + 26);
+    EXPECT_GE(first, beyond);
+    EXPECT_LE(first, beyond + 8) << "the root may have grown before";
+    EXPECT_EQ(le32(&disk.data[next_free]), first + 10);
+    remount();
+    EXPECT_EQ(text("/new"), std::string(5000, 'n'));
+}
+
+// Only cluster 2730 is free, whose entry begins in the last byte of a line.
+TEST(Fat12Files, AnEntryInTwoLinesComesToBothTables)
+{
+    FakeMachine machine;
+    ImageDevice disk = ImageDevice::load("fat12_floppy.img");
+    size_t bytes = le16(&disk.data[22]) * size_t{512};
+    char *first = &disk.data[512], *second = first + bytes;
+    for (size_t cluster = 2; cluster < bytes * 2 / 3; ++cluster) {
+        uint32_t shift = cluster % 2 * 4, old = le16(first + cluster * 3 / 2);
+        uint32_t bad = cluster != 2730 && (old >> shift & 0xfff) == 0 ? 0xff7 : 0;
+        for (char* table : {first, second}) store_le16(table + cluster * 3 / 2, old | bad << shift);
+    }
+    fs::Volume* volume = fs::mount(disk).value();
+    fs::Node* node = volume->file_system->root().create("x", NodeType::file, 0644).value();
+    ASSERT_TRUE(node->write(0, std::as_bytes(std::span("x"))));
+    ASSERT_TRUE(fs::unmount(*volume));
+    EXPECT_EQ(le16(first + 4095) & 0xfff, 0xfff);
+    EXPECT_EQ(memcmp(first, second, bytes), 0);
 }
 
 // ---- the power is cut

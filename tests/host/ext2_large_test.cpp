@@ -55,6 +55,28 @@ TEST_P(Ext2Large, DirectoriesHaveManyNames)
     check(disk);
 }
 
+// Where a leaf is split between the two, the index says that it goes on in the next one.
+TEST(Ext2Index, NamesOfOneHashMayBeInTwoLeaves)
+{
+    constexpr const char *one = "/x223945", *other = "/x245689";  // half MD4, without a seed
+    std::vector<char> image = load_image("large-ext2.img");
+    memset(&image[1024 + 0xec], 0, 16);
+    Disk disk(image);
+    put("/file", "");
+    auto folder = [](unsigned n) { return "/d" + std::to_string(n); };
+    for (unsigned n = 0; n < 60; ++n) {
+        ASSERT_TRUE(fs::create(folder(n), NodeType::directory, 0755));
+        for (const char* name : {one, other}) ASSERT_TRUE(fs::add_name("/file", folder(n) + name));
+        for (unsigned i = 0; i < 70; ++i)
+            ASSERT_TRUE(fs::add_name("/file", folder(n) + "/y" + std::to_string(n * 1000 + i)));
+    }
+    check(disk);
+    ASSERT_NO_FATAL_FAILURE(disk.mount_again());
+    for (unsigned n = 0; n < 60; ++n) {
+        for (const char* name : {one, other}) EXPECT_TRUE(fs::look_up(folder(n) + name)) << n;
+    }
+}
+
 TEST_P(Ext2Large, FilesAreSparseAndBeyond4GiB)
 {
     uint64_t before = free_bytes(disk);
@@ -181,6 +203,20 @@ TEST_P(Ext2Few, InodesEnd)
     }
     check(disk);
     EXPECT_EQ(fs_model::read_all(node("/new7")), pattern(2000, 7));
+}
+
+// Not only when it has been synced: its group is not full any more.
+TEST(Ext2Groups, AFreedInodeCanBeHadAgain)
+{
+    Disk disk("ext4-meta.img");
+    unsigned count = 0;
+    while (fs::create("/" + std::to_string(count), NodeType::file, 0644)) ++count;
+    ASSERT_GT(count, 100u);
+    for (unsigned i = 0; i < count; i += 10) {
+        ASSERT_TRUE(fs::remove("/" + std::to_string(i)));
+        EXPECT_TRUE(fs::create("/again" + std::to_string(i), NodeType::file, 0644)) << i;
+    }
+    check(disk);
 }
 
 // ---- faults

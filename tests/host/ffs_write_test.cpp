@@ -336,6 +336,22 @@ TEST_P(FfsLarge, FilesAreSparseAndBeyond4GiB)
     EXPECT_EQ(free_bytes(), before);
 }
 
+// Also where the search has passed all that was taken.
+TEST_P(FfsLarge, TheOnlyFreeBlockIsFound)
+{
+    for (unsigned i = 0; i < 20; ++i) make("/small" + std::to_string(i), content(4096, i));
+    fs::Node& big = make("/big");
+    EXPECT_EQ(fs_model::fill(big, content(100'000, 5)), Error::no_space);
+    for (unsigned i : {10, 3, 15, 10}) {
+        std::string path = "/small" + std::to_string(i);
+        ASSERT_TRUE(fs::remove(path));
+        ASSERT_TRUE(fs::sync());
+        make(path, content(4096, i + 20));
+    }
+    check();
+    EXPECT_EQ(text("/small10"), content(4096, 30));
+}
+
 TEST_P(FfsLarge, DirectoriesHaveManyNames)
 {
     constexpr unsigned count = 10'000;

@@ -338,6 +338,17 @@ TEST_F(Nvme, WithoutInterruptsItIsToldOfEach)
     other.expect(Error{}, 9);
 }
 
+TEST_F(Nvme, AnIdleDeviceIsToldThoughAnInterruptWasLost)
+{
+    BlockDevice& disk = attach();
+    device.loses_interrupts = true;
+    for (unsigned told : {1u, 2u, 3u}) {
+        Batch batch(disk, 1);
+        EXPECT_EQ(device.told, told);
+        batch.expect(Error{}, 1);
+    }
+}
+
 // What it has not been told of is not late, ends with cancel(), and is lost with the device.
 TEST_F(Nvme, WhatItHasNotBeenToldOfEndsToo)
 {

@@ -57,24 +57,19 @@ public:
     void each_cut(size_t most, unsigned seed, const std::function<void(const Cut&)>& check,
                   size_t from = 0) const
     {
-        std::mt19937 random(seed);
-        std::vector<char> flushed = first_;
-        size_t end = 0;  // of what is in `flushed`
         size_t span = events_.size() - from;
         most = std::min(most, span + 1);
-        for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i) {
-            size_t moment = from + (most == 1 ? span : span * i / (most - 1));
-            for (size_t last = moment; last > end; --last) {
-                if (!events_[last - 1].bytes.empty()) continue;
-                for (; end < last; ++end) apply(flushed, events_[end]);
-            }
-            Cut cut{moment, i % 2 == 1, flushed};
-            for (size_t n = end; n < moment; ++n) {
-                if (!cut.reordered || random() % 2) apply(cut.image, events_[n]);
-            }
-            SCOPED_TRACE("power cut at " + std::to_string(moment) + " of " +
-                         std::to_string(events_.size()) + (cut.reordered ? ", reordered" : ""));
-            check(cut);
+        Cuts cuts(*this, seed, check);
+        for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i)
+            cuts.at(from + (most == 1 ? span : span * i / (most - 1)), i % 2 == 1);
+    }
+    // Right before each flush from a moment on, reordered: where the order matters most.
+    void each_flush(unsigned seed, const std::function<void(const Cut&)>& check,
+                    size_t from = 0) const
+    {
+        Cuts cuts(*this, seed, check);
+        for (size_t i = from; i < events_.size() && !testing::Test::HasFatalFailure(); ++i) {
+            if (events_[i].bytes.empty()) cuts.at(i, true);
         }
     }
 
@@ -89,6 +84,32 @@ private:
     struct Event {
         uint64_t block;
         std::vector<char> bytes;  // none: a flush
+    };
+    struct Cuts {  // in rising order
+        Cuts(const PowerCutDisk& disk, unsigned seed, const std::function<void(const Cut&)>& check)
+            : disk(disk), random(seed), check(check), flushed(disk.first_)
+        {
+        }
+        void at(size_t moment, bool reordered)
+        {
+            auto& events = disk.events_;
+            for (size_t last = moment; last > end; --last) {
+                if (!events[last - 1].bytes.empty()) continue;
+                for (; end < last; ++end) disk.apply(flushed, events[end]);
+            }
+            Cut cut{moment, reordered, flushed};
+            for (size_t n = end; n < moment; ++n) {
+                if (!reordered || random() % 2) disk.apply(cut.image, events[n]);
+            }
+            SCOPED_TRACE("power cut at " + std::to_string(moment) + " of " +
+                         std::to_string(events.size()) + (reordered ? ", reordered" : ""));
+            check(cut);
+        }
+        const PowerCutDisk& disk;
+        std::mt19937 random;
+        const std::function<void(const Cut&)>& check;
+        std::vector<char> flushed;
+        size_t end = 0;  // of what is in `flushed`
     };
     void apply(std::vector<char>& image, const Event& event) const
     {

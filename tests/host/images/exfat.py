@@ -12,6 +12,7 @@ VOLUMES = {  # KiB, mkfs.exfat's options
     "empty_exfat": (3000, ["-c", "512", "-b", "4K"]),
     "empty_exfat_4k_clusters": (6000, ["-c", "4K", "-L", "Volume Ä"]),
     "empty_exfat_32k_clusters": (16000, ["-c", "32K"]),
+    "empty_exfat_large": (8000, ["-c", "512"]),
 }
 
 
