@@ -297,7 +297,7 @@ Result<bool> ExfatVolume::read_set(Slots& slots, EntrySet& set, const FileEntry&
     set.size = stream.DataLength;
     set.valid = set.is_directory() ? set.size : std::min(stream.ValidDataLength, set.size);
     set.modified_s = seconds_of(file.LastModifiedTimestamp, file.LastModifiedUtcOffset);
-    return set.name.view() != "." && set.name.view() != "..";
+    return !fs::is_dots(set.name);
 }
 
 Result<bool> ExfatVolume::next_set(Slots& slots, EntrySet& set)

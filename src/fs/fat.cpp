@@ -164,7 +164,7 @@ public:
             }
             append_utf8(name, c);
         }
-        return name.view() != "." && name.view() != "..";
+        return !fs::is_dots(name);
     }
     uint8_t pieces() const { return pieces_; }
 
@@ -378,7 +378,7 @@ bool FatVolume::fill(EntrySet& set, const ShortEntry& entry, const LongName& nam
         set.name.append(set.short_name);
     }
     std::string_view text = set.short_name;
-    if (text.empty() || text == "." || text == ".." || entry.Attr & attribute::volume_id)
+    if (text.empty() || fs::is_dots(text) || entry.Attr & attribute::volume_id)
         return false;
     set.slots = 1 + (is_long ? name.pieces() : 0);
     set.position -= (set.slots - 1) * slot_bytes;
