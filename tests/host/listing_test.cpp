@@ -13,6 +13,7 @@ using fs::NodeType;
 
 constexpr unsigned count = 60;
 
+const std::string long_name = "a name for which there is no room yet, so that the folder grows ";
 std::string name_of(unsigned i) { return "entry number " + std::to_string(1000 + i); }
 
 struct Listing : testing::TestWithParam<const char*> {
@@ -91,7 +92,6 @@ INSTANTIATE_TEST_SUITE_P(Formats, Listing,
                                          "empty_fat16.img", "empty_fat32.img", "empty_exfat.img"),
                          title);
 
-// The folder's blocks move, too, and what was theirs is a file's.
 TEST_P(Listing, KnowsWhatComesAndGoes)
 {
     std::set<std::string> there, gone, seen;
@@ -109,7 +109,7 @@ TEST_P(Listing, KnowsWhatComesAndGoes)
             gone.insert(other);
         }
         std::string number = std::to_string(i);
-        if (i < 20) make("/d/a long name, for which there is no room yet, so it grows " + number, "");
+        if (i < 20) make("/d/" + long_name + number, "");
         if (i < 20) make("/data" + number, std::string(512, 'x'));
         if (i % 5 == 0) ASSERT_TRUE(fs::sync());
     }
@@ -131,6 +131,26 @@ TEST_P(Listing, GoesOnWhenTheCacheNeedsItsLines)
             ASSERT_TRUE(data.read(random() % (data.size - sizeof bytes), bytes));
     }
     EXPECT_EQ(names, expected);
+}
+
+// What was the folder's is a file's now.
+TEST_P(Listing, GoesOnWhenTheFolderHasMoved)
+{
+    std::vector<std::string> names;
+    ASSERT_EQ(list(55, names), Error{});
+    for (unsigned i = 0; i < 20; ++i) {
+        make("/d/" + long_name + std::to_string(i), "");
+        make("/data" + std::to_string(i), std::string(512, 'x'));
+        ASSERT_TRUE(fs::sync());
+    }
+    fs::Node& file = *fs::look_up("/data").value().node;
+    const std::string some(1024, 'x');
+    auto bytes = std::as_bytes(std::span(some));
+    for (unsigned i = 0; i < 3000 && file.write(file.size, bytes); ++i) {}
+    EXPECT_EQ(list(~size_t{0}, names), Error{});
+    std::set<std::string> seen(names.begin(), names.end());
+    EXPECT_EQ(seen.size(), names.size());
+    for (unsigned i = 0; i < count; ++i) EXPECT_TRUE(seen.contains(name_of(i))) << name_of(i);
 }
 
 // Those whose folders are lists of records.
