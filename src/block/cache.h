@@ -195,8 +195,8 @@ private:
     WriteAhead* journal_ = nullptr;
     Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;
-    uint32_t epoch_ = 1;      // how often the device has been flushed
-    uint32_t mark_ = 0;       // of the last search
+    uint32_t epoch_ = 1;  // how often the device has been flushed
+    uint32_t mark_ = 0;   // of the last search
     uint32_t replaced_ = 0;
     bool unflushed_ = false;  // something has been written since
     bool own_ = false;        // what the device is told just now comes from here

@@ -377,8 +377,7 @@ bool FatVolume::fill(EntrySet& set, const ShortEntry& entry, const LongName& nam
         set.name.assign(set.short_name);
     }
     std::string_view text = set.short_name;
-    if (text.empty() || fs::is_dots(text) || entry.Attr & attribute::volume_id)
-        return false;
+    if (text.empty() || fs::is_dots(text) || entry.Attr & attribute::volume_id) return false;
     set.slots = 1 + (is_long ? name.pieces() : 0);
     set.position -= (set.slots - 1) * slot_bytes;
     set.attributes = entry.Attr;

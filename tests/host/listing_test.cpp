@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Folders that are listed while something else is going on, on all file systems that can be written.
+// Folders that are listed while something else is going on, on all file systems that can be
+// written.
 #include <algorithm>
 #include <random>
 #include <set>

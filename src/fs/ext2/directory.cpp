@@ -230,14 +230,14 @@ Result<fs::Node*> Ext2Node::find(std::string_view name)
 [[gnu::always_inline]] inline Result<void> Ext2Node::fill(DirectoryEntry& entry,
                                                           const Record& record)
 {
-    static constexpr NodeType types[] = {NodeType::other, NodeType::file,  NodeType::directory,
-                                         NodeType::other, NodeType::other, NodeType::other,
+    static constexpr NodeType types[] = {NodeType::other, NodeType::file,   NodeType::directory,
+                                         NodeType::other, NodeType::other,  NodeType::other,
                                          NodeType::other, NodeType::symlink};
     entry.name.assign(record.name);
     entry.id = record.inode;
-    entry.type = record.type == 0                  ? TRY(fs_.type_of(record.inode))
+    entry.type = record.type == 0                 ? TRY(fs_.type_of(record.inode))
                  : record.type < std::size(types) ? types[record.type]
-                                                   : NodeType::other;
+                                                  : NodeType::other;
     return {};
 }
 
@@ -285,7 +285,7 @@ Result<bool> Ext2Node::move_cursor(uint64_t position, bool is_known)
     size_t at = is_known ? static_cast<size_t>(position - view.start) : 0;
     while (view.start + at < position) at += TRY(record_at(view, at)).length;
     const std::byte* start = view.bytes.data();
-    fs_.listed = {this,        view.start + at,        start + at, start + view.bytes.size(),
+    fs_.listed = {this,        view.start + at,     start + at, start + view.bytes.size(),
                   fs_.changes, fs_.cache.replaced()};
     bool is_in_cache = fs_.block_bytes() <= BlockCache::line_bytes && !(flags_ & inline_data_fl);
     if (!is_in_cache) --fs_.listed.replaced;  // others use that memory

@@ -355,8 +355,9 @@ Result<void> Inode::read_link(Text<fs::max_path>& target)
 
 Error Inode::bad_record(size_t bytes, size_t name_bytes) const
 {
-    return hal::fail(Error::corrupt, "{}: ffs: directory {}: a record of {} bytes with a name of {}",
-                     device(), id, bytes, name_bytes);
+    return hal::fail(Error::corrupt,
+                     "{}: ffs: directory {}: a record of {} bytes with a name of {}", device(), id,
+                     bytes, name_bytes);
 }
 
 // The record at an offset in a piece of a directory. It ends inside the piece.

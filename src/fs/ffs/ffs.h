@@ -119,7 +119,7 @@ public:
     uint32_t groups = 0, inodes_per_group = 0, fragments_per_group = 0;
     uint32_t inode_table = 0, group_offset = 0, group_mask = 0;
 
-    Cursor listed;  // no record has been erased since
+    Cursor listed;                                           // no record has been erased since
     unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
 
 protected:
