@@ -30,7 +30,6 @@ bool lies_in(uint32_t start, uint64_t bytes, uint32_t first, uint32_t behind)
     return start >= first && start < behind && bytes <= behind - start;
 }
 
-// The usual case.
 bool is_payloads(uint32_t start, uint64_t bytes)
 {
     return lies_in(start, bytes, payload_range.start, payload_range.end) ||
@@ -46,7 +45,7 @@ bool is_kernels(uint32_t physical)
            heap::contains(physical);
 }
 
-bool can_be_written(uint32_t start, uint64_t bytes)
+[[gnu::noinline]] bool can_be_written(uint32_t start, uint64_t bytes)
 {
     if (is_payloads(start, bytes) || bytes == 0) return true;
     if (start + bytes > 1ull << 32) return false;
@@ -61,7 +60,7 @@ bool can_be_written(uint32_t start, uint64_t bytes)
     return true;
 }
 
-bool can_be_read(uint32_t start, uint64_t bytes)
+[[gnu::noinline]] bool can_be_read(uint32_t start, uint64_t bytes)
 {
     return is_payloads(start, bytes) || bytes == 0 ||
            (start + bytes <= 1ull << 32 && paging::readable(start, static_cast<size_t>(bytes)));
@@ -102,31 +101,25 @@ bool may_read(const void* start, uint64_t bytes) { return can_be_read(address_of
 bool arguments_are_valid(const uint32_t* argument, const uint8_t* kind)
 {
     for (;; ++argument) {
-        uint32_t at = *argument;
+        uint32_t at = *argument, count = sizeof(uint32_t);
+        bool is_written = false;
         switch (*kind++) {
+        case word: continue;
         case text:
             if (!is_text(at)) return false;
-            break;
+            continue;
         case hook:
             if (!is_code(at)) return false;
-            break;
-        case result:
-            if (!can_be_written(at, *kind++ * 4u)) return false;
-            break;
-        case given:
-            if (!can_be_read(at, *kind++ * 4u)) return false;
-            break;
-        case buffer:
-            if (!can_be_written(at, uint64_t{argument[1]} * *kind++)) return false;
-            break;
-        case source:
-            if (!can_be_read(at, uint64_t{argument[1]} * *kind++)) return false;
-            break;
-        case source_counted_before:
-            if (!can_be_read(at, uint64_t{argument[-1]} * *kind++)) return false;
-            break;
-        case word: break;
+            continue;
+        case result: is_written = true; break;
+        case given: break;
+        case buffer: is_written = true; [[fallthrough]];
+        case source: count = argument[1]; break;
+        case source_counted_before: count = argument[-1]; break;
         default: return true;
         }
+        uint64_t bytes = uint64_t{count} * *kind++;
+        if (lies_in(at, bytes, payload_range.start, payload_range.end)) continue;
+        if (!(is_written ? can_be_written(at, bytes) : can_be_read(at, bytes))) return false;
     }
 }

@@ -119,6 +119,7 @@ void BlockCache::remove(Line& line)
     Line** link = &bucket(line.number);
     while (*link != &line) link = &(*link)->next_in_bucket;
     *link = line.next_in_bucket;
+    ++replaced_;
     line.number = no_line;
     line.missing = 0;
     if (config_can_write) line.marks = 0;

@@ -53,6 +53,9 @@ public:
     bool is_here(uint64_t offset);
     // What is there, until anything else is done here; all of it is in one line.
     Result<std::span<const std::byte>> look(uint64_t offset, size_t bytes);
+    // How often a line has been given to another part of the device: where what look() gave is, it
+    // stays while this is the same.
+    uint32_t replaced() const { return replaced_; }
     // `kind` is of all that is in the touched lines: a file system keeps data and metadata in
     // different ones as far as it can. A line that has had metadata counts as such until written.
     Result<void> write(uint64_t offset, std::span<const std::byte> from,
@@ -192,8 +195,9 @@ private:
     WriteAhead* journal_ = nullptr;
     Runs* runs_ = nullptr;  // that have something under way: the last of them
     unsigned held_ = 0;
-    uint32_t epoch_ = 1;      // how often the device has been flushed
-    uint32_t mark_ = 0;       // of the last search
+    uint32_t epoch_ = 1;  // how often the device has been flushed
+    uint32_t mark_ = 0;   // of the last search
+    uint32_t replaced_ = 0;
     bool unflushed_ = false;  // something has been written since
     bool own_ = false;        // what the device is told just now comes from here
     uint64_t next_miss_ = no_line;

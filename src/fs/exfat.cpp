@@ -93,17 +93,6 @@ uint16_t set_checksum(std::span<const std::byte> set)
     return sum;
 }
 
-// 7.4.8, 7.4.9, 7.4.10
-int64_t seconds_of(uint32_t time, uint8_t hundredths, uint8_t offset)
-{
-    int64_t seconds = seconds_of_dos_time(time);
-    if (seconds == 0) return 0;
-    seconds += hundredths / 100 & 1;  // a DOS time is even
-    if (!(offset & utc)) return seconds;
-    int quarters = offset & 0x40 ? (offset & 0x7f) - 0x80 : offset & 0x7f;
-    return seconds - quarters * 900;
-}
-
 // ---- the volume
 
 class ExfatVolume final : public ClusterVolume {
@@ -298,9 +287,10 @@ Result<bool> ExfatVolume::read_set(Slots& slots, EntrySet& set, const FileEntry&
     set.adjacent = stream.GeneralSecondaryFlags & no_fat_chain || !is_cluster(stream.FirstCluster);
     set.size = stream.DataLength;
     set.valid = set.is_directory() ? set.size : std::min(stream.ValidDataLength, set.size);
-    set.modified_s = seconds_of(file.LastModifiedTimestamp, file.LastModified10msIncrement,
-                                file.LastModifiedUtcOffset);
-    return set.name.view() != "." && set.name.view() != "..";
+    set.time = file.LastModifiedTimestamp;
+    set.hundredths = file.LastModified10msIncrement;
+    set.utc_offset = file.LastModifiedUtcOffset;
+    return !fs::is_dots(set.name);
 }
 
 Result<bool> ExfatVolume::next_set(Slots& slots, EntrySet& set)

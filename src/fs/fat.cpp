@@ -164,7 +164,7 @@ public:
             }
             append_utf8(name, c);
         }
-        return name.view() != "." && name.view() != "..";
+        return !fs::is_dots(name);
     }
     uint8_t pieces() const { return pieces_; }
 
@@ -374,19 +374,17 @@ bool FatVolume::fill(EntrySet& set, const ShortEntry& entry, const LongName& nam
     set.short_name = short_name_of(entry);
     bool is_long = name.get(entry, set.name);
     if (!is_long) {
-        set.name.clear();
-        set.name.append(set.short_name);
+        set.name.assign(set.short_name);
     }
     std::string_view text = set.short_name;
-    if (text.empty() || text == "." || text == ".." || entry.Attr & attribute::volume_id)
-        return false;
+    if (text.empty() || fs::is_dots(text) || entry.Attr & attribute::volume_id) return false;
     set.slots = 1 + (is_long ? name.pieces() : 0);
     set.position -= (set.slots - 1) * slot_bytes;
     set.attributes = entry.Attr;
     uint32_t high = geometry_.entry_bits == 32 ? entry.FstClusHI : 0;
     set.first = high << 16 | entry.FstClusLO;
     set.size = set.valid = set.is_directory() ? 0 : entry.FileSize;
-    set.modified_s = seconds_of_dos_time(uint32_t{entry.WrtDate} << 16 | entry.WrtTime);
+    set.time = uint32_t{entry.WrtDate} << 16 | entry.WrtTime;
     return true;
 }
 

@@ -20,6 +20,11 @@ constexpr size_t max_path = 4096;  // bytes, with the final NUL
 constexpr size_t max_link_depth = 16;
 constexpr uint64_t max_file_bytes = INT64_MAX;
 
+inline bool is_dots(std::string_view name)  // "." or ".."
+{
+    return !name.empty() && name.size() <= 2 && name.front() == '.' && name.back() == '.';
+}
+
 struct DirectoryEntry {
     Text<max_name> name;
     NodeType type = NodeType::other;

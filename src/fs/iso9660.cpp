@@ -343,7 +343,7 @@ Result<void> Iso::describe(uint64_t place, const DirectoryRecord& record, Object
     TRY(take_name(place, record, object));
     if (names_ == Names::rock_ridge) TRY(take_rock_ridge(place, record, object));
     std::string_view name = object.name;
-    object.hidden |= (record.flags & is_associated) || name.empty() || name == "." || name == "..";
+    object.hidden |= (record.flags & is_associated) || name.empty() || fs::is_dots(name);
     return {};
 }
 

@@ -217,8 +217,7 @@ static Result<Parent> parent_of(std::string_view path, const Node* not_within)
     for (; path.ends_with('/'); path.remove_suffix(1)) parent.slash = true;
     size_t slash = path.rfind('/') + 1;  // 0 if there is none
     parent.name = path.substr(slash);
-    if (parent.name.empty() || parent.name == "." || parent.name == ".." ||
-        parent.name.find('\0') != parent.name.npos)
+    if (parent.name.empty() || is_dots(parent.name) || parent.name.find('\0') != parent.name.npos)
         return Error::invalid;
     parent.directory =
         TRY(look_up(*parent.volume->file_system, path.substr(0, slash), true, not_within));

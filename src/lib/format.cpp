@@ -92,7 +92,7 @@ size_t format_to(std::span<char> buffer, std::string_view format,
 size_t append_to(std::span<char> text, size_t length, std::string_view more)
 {
     size_t count = std::min(more.size(), text.size() - 1 - length);
-    std::copy_n(more.data(), count, &text[length]);
+    memcpy(&text[length], more.data(), count);
     text[length += count] = 0;
     return length;
 }

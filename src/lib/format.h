@@ -76,6 +76,11 @@ public:
         length_ += format_to({data_ + length_, N - length_}, format, {list.begin(), list.size()});
         return *this;
     }
+    Text& assign(std::string_view text)
+    {
+        length_ = append_to(data_, 0, text);
+        return *this;
+    }
     Text& append(std::string_view text)
     {
         length_ = append_to(data_, length_, text);

@@ -28,8 +28,8 @@ uint32_t take_utf8(std::string_view& text);
 Result<size_t> name_units(std::string_view name, char16_t (&units)[max_units]);
 
 // "Date and Time Formats" of FAT and Timestamp of exFAT: the date is the high half. 0 where there
-// is none; what cannot be said is as near as can be.
-int64_t seconds_of_dos_time(uint32_t time);
+// is none; what cannot be said is as near as can be. UtcOffset of exFAT: 7.4.10.
+int64_t seconds_of_dos_time(uint32_t time, uint8_t hundredths, uint8_t utc_offset);
 uint32_t dos_time(int64_t seconds);
 
 namespace attribute {
@@ -102,8 +102,17 @@ struct EntrySet {
     uint32_t first = 0;     // cluster
     bool adjacent = false;  // all clusters are
     uint64_t size = 0, valid = 0;
-    int64_t modified_s = 0;
+    uint32_t time = 0;  // when it was modified
+    uint8_t hundredths = 0, utc_offset = 0;
     bool is_directory() const { return attributes & attribute::directory; }
+};
+
+// Of a directory, in the cache: what slots were last looked at in.
+struct Chunk {
+    const ClusterNode* directory = nullptr;
+    uint32_t position = 0, replaced = 0;  // it stays while the cache has replaced no more lines
+    uint64_t offset = 0;                  // on the volume
+    const std::byte* data = nullptr;
 };
 
 class ClusterVolume : public FileSystem {
@@ -170,6 +179,8 @@ public:
     }
     BlockCache& cache() { return cache_; }
     RemovedNames removed;
+    Chunk last_chunk;
+    EntrySet listed;  // last: large
 
     // ---- what differs
 
@@ -395,19 +406,19 @@ private:
 class Slots {
 public:
     Slots(ClusterNode& directory, uint64_t position);
-    // The one at position(), which moves on; null where the directory ends.
+    // The one at position(), which moves on; null where the directory ends. It is there until
+    // anything else is done.
     Result<const std::byte*> next();
     void back() { position_ -= slot_bytes; }
     void seek(uint32_t position) { position_ = position; }
     uint32_t position() const { return position_; }
-    uint64_t offset() const { return chunk_offset_ + (position_ - slot_bytes) % chunk_bytes; }
+    uint64_t offset() const { return chunk_.offset + (position_ - slot_bytes) % chunk_bytes; }
     ClusterNode& directory() { return directory_; }
 
 private:
     ClusterNode& directory_;
-    uint32_t position_, chunk_ = ~0u;
-    uint64_t chunk_offset_ = 0;
-    std::array<std::byte, chunk_bytes> data_;
+    uint32_t position_;
+    Chunk chunk_;
 };
 
 }  // namespace fs

@@ -11,6 +11,7 @@ namespace fs {
 
 ClusterNode::~ClusterNode()
 {
+    if (volume_.last_chunk.directory == this) volume_.last_chunk = {};
     delete index_;
     if (runs_ != few_runs_) delete[] runs_;
 }
@@ -19,27 +20,30 @@ Slots::Slots(ClusterNode& directory, uint64_t position)
     : directory_(directory),
       position_(static_cast<uint32_t>(
                     std::min<uint64_t>(position, directory.volume().shape.max_directory_bytes)) &
-                ~(slot_bytes - 1))
+                ~(slot_bytes - 1)),
+      chunk_(directory.volume().last_chunk)
 {
 }
 
 Result<const std::byte*> Slots::next()
 {
     ClusterVolume& volume = directory_.volume();
-    uint32_t within = position_ % chunk_bytes;
-    if (position_ - within != chunk_) {
-        chunk_offset_ = TRY(directory_.locate(position_ - within));
-        if (chunk_offset_ == 0) return static_cast<const std::byte*>(nullptr);
+    uint32_t within = position_ % chunk_bytes, start = position_ - within;
+    if (chunk_.directory != &directory_ || chunk_.position != start ||
+        chunk_.replaced != volume.cache().replaced()) {
+        uint64_t offset = TRY(directory_.locate(start));
+        if (offset == 0) return static_cast<const std::byte*>(nullptr);
         uint32_t most = volume.shape.max_directory_bytes / slot_bytes;
         if (position_ / slot_bytes >= most)
             return volume.corrupt("directory {}: more than {} entries", directory_.id, most);
-        TRY(volume.cache().read(chunk_offset_, data_));
-        chunk_ = position_ - within;
+        auto data = TRY(volume.cache().look(offset, chunk_bytes)).data();
+        chunk_ = {&directory_, start, volume.cache().replaced(), offset, data};
+        volume.last_chunk = chunk_;
     }
     if (directory_.fixed && position_ >= directory_.fixed_bytes)
         return static_cast<const std::byte*>(nullptr);
     position_ += slot_bytes;
-    return data_.data() + within;
+    return chunk_.data + within;
 }
 
 Result<uint64_t> ClusterNode::locate(uint32_t place)
@@ -147,11 +151,11 @@ Result<bool> ClusterNode::next_entry(uint64_t& place, DirectoryEntry& entry)
     if (type != NodeType::directory) return Error::not_directory;
     if (links == 0) return false;
     Slots slots_of(*this, place);
-    EntrySet set;
+    EntrySet& set = volume_.listed;
     bool more = TRY(volume_.next_set(slots_of, set));
     place = slots_of.position();
     if (!more) return false;
-    entry.name = set.name;
+    entry.name.assign(set.name);
     entry.type = set.is_directory() ? NodeType::directory : NodeType::file;
     entry.id = set.offset;
     return true;

@@ -454,7 +454,7 @@ void ClusterNode::take(const EntrySet& set)
     size = set.size;
     valid = set.valid;
     attributes = set.attributes;
-    modified_s = set.modified_s;
+    modified_s = seconds_of_dos_time(set.time, set.hundredths, set.utc_offset);
     position = set.position;
     slots = set.slots;
     set_permissions(attributes & attribute::read_only ? 0444 : 0644);

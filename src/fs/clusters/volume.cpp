@@ -47,15 +47,17 @@ Result<size_t> name_units(std::string_view name, char16_t (&units)[max_units])
     return count;
 }
 
-int64_t seconds_of_dos_time(uint32_t time)
+int64_t seconds_of_dos_time(uint32_t time, uint8_t hundredths, uint8_t utc_offset)
 {
     CalendarTime calendar = {1980 + (time >> 25),
                              static_cast<uint8_t>(time >> 21 & 15),
                              static_cast<uint8_t>(time >> 16 & 31),
                              static_cast<uint8_t>(time >> 11 & 31),
                              static_cast<uint8_t>(time >> 5 & 63),
-                             static_cast<uint8_t>((time & 31) * 2)};
-    return calendar.valid() ? calendar.unix_seconds() : 0;
+                             static_cast<uint8_t>((time & 31) * 2 + hundredths / 100 % 2)};
+    if (!calendar.valid()) return 0;
+    int quarters = utc_offset & 0x40 ? (utc_offset & 0x7f) - 0x80 : utc_offset & 0x7f;
+    return calendar.unix_seconds() - (utc_offset & 0x80 ? quarters * 900 : 0);
 }
 
 uint32_t dos_time(int64_t seconds)
@@ -320,7 +322,11 @@ ClusterVolume::ClusterVolume(BlockCache& cache, const Shape& shape)
     read_only = cache.device().read_only ? "the disk is write-protected" : nullptr;
 }
 
-ClusterVolume::~ClusterVolume() { delete root_; }
+ClusterVolume::~ClusterVolume()
+{
+    nodes.clear();  // which know it
+    delete root_;
+}
 
 void ClusterVolume::start(ClusterNode& root)
 {

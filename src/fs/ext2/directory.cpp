@@ -73,38 +73,7 @@ static size_t length_from_disk(uint32_t block_bytes, uint16_t length)
     return length == 65535 || length == 0 ? 65536 : (length & ~3u) | (length & 3u) << 16;
 }
 
-// Of its name only that it lies in the piece is known.
-Result<Ext2Node::Record> Ext2Node::outline_at(const View& view, uint64_t offset) const
-{
-    Content bytes = view.bytes.subspan(static_cast<size_t>(offset - view.start));
-    if (bytes.size() < DirEntry::min_rec_len) return damaged("no entry fits at {}", offset);
-    DirEntry entry;
-    memcpy(&entry, bytes.data(), sizeof entry);
-    size_t length = length_from_disk(fs_.block_bytes(), entry.rec_len);
-    bool has_type = fs_.incompat & filetype;
-    if (length < DirEntry::min_rec_len || length % 4 || length > bytes.size() ||
-        length < sizeof entry + entry.name_len)
-        return damaged("the entry at {} has {} bytes, its name {}", offset, length, entry.name_len);
-    if (entry.inode == 0) return Record{.length = length};
-    std::string_view name(reinterpret_cast<const char*>(bytes.data()) + sizeof entry,
-                          entry.name_len);
-    if (name.empty() || (!has_type && entry.file_type))
-        return damaged("the entry at {} has an impossible name", offset);
-    return Record{entry.inode, has_type ? entry.file_type : uint8_t{0}, length, name};
-}
-
-Result<Ext2Node::Record> Ext2Node::record_at(const View& view, uint64_t offset) const
-{
-    Record record = TRY(outline_at(view, offset));
-    bool bad = std::any_of(record.name.begin(), record.name.end(),
-                           [](char c) { return c == '/' || c == 0; });
-    if (bad) return damaged("the entry at {} has an impossible name", offset);
-    return record;
-}
-
-// ---- Entries that can be passed without a closer look. A block has hundreds of them.
-
-struct Usual {  // an entry that outline_at() would have; else its length is 0
+struct Usual {  // an entry as most are; else its length is 0
     size_t length, name;
 };
 
@@ -118,6 +87,63 @@ struct Usual {  // an entry that outline_at() would have; else its length is 0
                     sizeof(DirEntry) + name <= length && (name || !le32(at));
     return {is_usual ? length : 0, name};
 }
+
+Result<Ext2Node::Record> Ext2Node::unusual_at(const std::byte* at, const std::byte* end,
+                                              uint64_t offset) const
+{
+    auto left = static_cast<size_t>(end - at);
+    if (left < DirEntry::min_rec_len) return damaged("no entry fits at {}", offset);
+    DirEntry entry;
+    memcpy(&entry, at, sizeof entry);
+    size_t length = length_from_disk(fs_.block_bytes(), entry.rec_len);
+    if (length < DirEntry::min_rec_len || length % 4 || length > left ||
+        length < sizeof entry + entry.name_len)
+        return damaged("the entry at {} has {} bytes, its name {}", offset, length, entry.name_len);
+    if (entry.inode == 0) return Record{.length = length};
+    bool has_type = fs_.incompat & filetype;
+    if (entry.name_len == 0 || (!has_type && entry.file_type)) return bad_name(offset);
+    std::string_view name(reinterpret_cast<const char*>(at) + sizeof entry, entry.name_len);
+    return Record{entry.inode, has_type ? entry.file_type : uint8_t{0}, length, name};
+}
+
+// Of its name only that it lies in the piece is known.
+[[gnu::always_inline]] inline Result<Ext2Node::Record> Ext2Node::outline_at(const std::byte* at,
+                                                                            const std::byte* end,
+                                                                            uint64_t offset) const
+{
+    Usual usual = usual_at(at, end);
+    if (!usual.length || !(fs_.incompat & filetype)) return unusual_at(at, end, offset);
+    uint32_t inode = le32(at);
+    if (inode == 0) return Record{.length = usual.length};
+    auto type = static_cast<uint8_t>(at[offsetof(DirEntry, file_type)]);
+    auto name = reinterpret_cast<const char*>(at) + sizeof(DirEntry);
+    return Record{inode, type, usual.length, {name, usual.name}};
+}
+
+// Four bytes at a time.
+[[gnu::always_inline]] static inline bool is_possible(std::string_view name)
+{
+    auto has_zero = [](uint32_t bytes) { return (bytes - 0x01010101) & ~bytes & 0x80808080; };
+    const char *at = name.data(), *end = at + name.size();
+    uint32_t found = 0;
+    for (; end - at >= 4; at += 4) found |= has_zero(le32(at)) | has_zero(le32(at) ^ 0x2f2f2f2f);
+    for (; at < end; ++at) found |= *at == '/' || *at == 0;
+    return !found;
+}
+
+Error Ext2Node::bad_name(uint64_t offset) const
+{
+    return damaged("the entry at {} has an impossible name", offset);
+}
+
+Result<Ext2Node::Record> Ext2Node::record_at(const View& view, size_t at) const
+{
+    const std::byte* start = view.bytes.data();
+    Record record = TRY(outline_at(start + at, start + view.bytes.size(), view.start + at));
+    return is_possible(record.name) ? Result<Record>(record) : bad_name(view.start + at);
+}
+
+// ---- Entries that can be passed without a closer look. A block has hundreds of them.
 
 // To the next entry that may have a name of so many bytes, which ends with `last`: names often
 // begin alike.
@@ -161,7 +187,7 @@ Result<bool> Ext2Node::find_in_block(uint64_t offset, std::string_view name, Slo
             at = pass_others(at, end, name.size(), static_cast<std::byte>(name.back()), before);
         if (at == end) return false;
         slot.at = static_cast<size_t>(at - start);
-        Record record = TRY(outline_at(view, view.start + slot.at));
+        Record record = TRY(outline_at(at, end, view.start + slot.at));
         if (record.inode && record.name == name) {
             slot.before = static_cast<size_t>(before - start);
             slot.length = record.length;
@@ -201,56 +227,69 @@ Result<fs::Node*> Ext2Node::find(std::string_view name)
     return TRY(fs_.node(slot.inode));
 }
 
-Result<void> Ext2Node::fill_entry(const Record& record, DirectoryEntry& entry)
+[[gnu::always_inline]] inline Result<void> Ext2Node::fill(DirectoryEntry& entry,
+                                                          const Record& record)
 {
-    entry.name.clear();
-    entry.name.append(record.name);
+    static constexpr NodeType types[] = {NodeType::other, NodeType::file,   NodeType::directory,
+                                         NodeType::other, NodeType::other,  NodeType::other,
+                                         NodeType::other, NodeType::symlink};
+    entry.name.assign(record.name);
     entry.id = record.inode;
-    switch (record.type) {
-    case 0: entry.type = TRY(fs_.type_of(record.inode)); break;
-    case 1: entry.type = NodeType::file; break;
-    case 2: entry.type = NodeType::directory; break;
-    case 7: entry.type = NodeType::symlink; break;
-    default: entry.type = NodeType::other;
-    }
+    entry.type = record.type == 0                 ? TRY(fs_.type_of(record.inode))
+                 : record.type < std::size(types) ? types[record.type]
+                                                  : NodeType::other;
     return {};
 }
 
+Result<void> Ext2Node::fill_entry(const View& view, size_t at, DirectoryEntry& entry)
+{
+    return fill(entry, TRY(record_at(view, at)));
+}
+
+bool Ext2Node::is_listed_by_hash() const
+{
+    return is_indexed() ||
+           (size == fs_.block_bytes() && !(flags_ & inline_data_fl) && can_be_indexed());
+}
+
+// In the order of the list, or of hashes.
 Result<bool> Ext2Node::next_entry(uint64_t& position, DirectoryEntry& entry)
 {
     if (type != NodeType::directory) return Error::not_directory;
-    return is_listed_by_hash() ? next_hashed(position, entry) : next_linear(position, entry);
+    Cursor& next = fs_.listed;
+    bool is_known = next.node == this && next.position == position && next.changes == fs_.changes;
+    if (!is_known && is_listed_by_hash()) return next_hashed(position, entry);
+    if (!is_known || next.replaced != fs_.cache.replaced()) {
+        if (!TRY(move_cursor(position, is_known))) return false;
+    }
+    for (;;) {
+        if (next.at == next.end && !TRY(move_cursor(next.position, true))) return false;
+        Record record = TRY(outline_at(next.at, next.end, next.position));
+        if (!is_possible(record.name)) return bad_name(next.position);
+        next.at += record.length;
+        next.position += record.length;
+        if (!record.inode || fs::is_dots(record.name)) continue;
+        TRY(fill(entry, record));
+        position = next.position;
+        return true;
+    }
 }
 
-// In the order of the list. Where entries have come and gone meanwhile, the position may be within
-// another by now: the block is gone through from its beginning.
-Result<bool> Ext2Node::next_linear(uint64_t& position, DirectoryEntry& entry)
+// False: the directory ends before that. Where entries have come and gone meanwhile, a position
+// that is not known may be within another by now: the block is gone through from its beginning.
+Result<bool> Ext2Node::move_cursor(uint64_t position, bool is_known)
 {
-    bool is_known = fs_.listed.node == this && fs_.listed.position == position &&
-                    fs_.listed.changes == fs_.changes;
-    uint64_t mask = ~uint64_t{fs_.block_bytes() - 1}, physical = is_known ? fs_.listed.block : 0;
+    if (position >= size) return false;
     fs_.listed.node = nullptr;
-    for (; position < size; is_known = false, physical = 0) {
-        View view = {position & mask, {}, physical};
-        if (physical)  // no need to ask the map again
-            view.bytes = TRY(fs_.look(physical));
-        else
-            view = TRY(view_at(position));
-        uint64_t end = view.start + view.bytes.size();
-        uint64_t offset = is_known ? std::max(position, view.start) : view.start;
-        while (offset < end) {
-            Record record = TRY(record_at(view, offset));
-            uint64_t here = std::exchange(offset, offset + record.length);
-            if (here < position || !record.inode || record.name == "." || record.name == "..")
-                continue;
-            TRY(fill_entry(record, entry));
-            position = offset;
-            fs_.listed = {this, position, offset < end ? view.physical : 0, fs_.changes};
-            return true;
-        }
-        position = end;
-    }
-    return false;
+    View view = TRY(view_at(position));
+    size_t at = is_known ? static_cast<size_t>(position - view.start) : 0;
+    while (view.start + at < position) at += TRY(record_at(view, at)).length;
+    const std::byte* start = view.bytes.data();
+    fs_.listed = {this,        view.start + at,     start + at, start + view.bytes.size(),
+                  fs_.changes, fs_.cache.replaced()};
+    bool is_in_cache = fs_.block_bytes() <= BlockCache::line_bytes && !(flags_ & inline_data_fl);
+    if (!is_in_cache) --fs_.listed.replaced;  // others use that memory
+    return true;
 }
 
 // ---- checksums of blocks: "Directory tail", "Htree tail"
@@ -406,7 +445,7 @@ Result<bool> Ext2Node::insert_in_block(uint64_t block, const Record& record, con
         const std::byte* start = view.bytes.data();
         if (has_types) at = static_cast<size_t>(pass_full(start + at, start + end, need) - start);
         if (at >= end) break;
-        Record here = TRY(outline_at(view, view.start + at));
+        Record here = TRY(outline_at(start + at, start + view.bytes.size(), view.start + at));
         size_t used = here.inode ? DirEntry::bytes_for(here.name.size()) : 0;
         if (here.length >= used + need && at + here.length <= end) {
             Piece piece = TRY(piece_at(view.start));
@@ -470,7 +509,7 @@ Result<void> Ext2Node::remove_slot(const Slot& slot, std::string_view name)
         store_le32(&piece.bytes[slot.at], 0);
         TRY(put_piece(piece, slot.at, 4));
     } else {
-        Record before = TRY(record_at(piece, piece.start + slot.before));
+        Record before = TRY(record_at(piece, slot.before));
         store_length(&piece.bytes[slot.before], before.length + slot.length);
         TRY(put_piece(piece, slot.before, sizeof(DirEntry)));
     }

@@ -331,6 +331,14 @@ struct Blocks {  // in a row
 class Ext2Node;
 class Journal;
 
+// Where the next entry of a directory is.
+struct Cursor {
+    const Ext2Node* node = nullptr;
+    uint64_t position = 0;
+    const std::byte *at = nullptr, *end = nullptr;  // of its block
+    uint32_t changes = 0, replaced = 0;  // those are good while the cache has replaced no more
+};
+
 // A part of a directory in the order of its hashes.
 struct Listed {
     uint64_t position;
@@ -471,12 +479,7 @@ public:
     uint32_t changes = 0;                 // of directories, counted
     uint64_t last_entry = 0, holder = 0;  // where on the device the last one was put, or pointer
     Listing listing;
-    struct {
-        const Ext2Node* node = nullptr;
-        uint64_t position = 0;
-        uint64_t block = 0;  // on the device, where that is; 0: in the next one
-        uint32_t changes = 0;
-    } listed;  // what was listed last
+    Cursor listed;
 
 private:
     Result<void> start_writing();
@@ -716,14 +719,18 @@ private:
     Result<void> check_sum(uint64_t physical, Content bytes);
     Result<Piece> piece_at(uint64_t offset);
     Result<View> view_at(uint64_t offset);
-    Result<Record> outline_at(const View& view, uint64_t offset) const;
-    Result<Record> record_at(const View& view, uint64_t offset) const;
+    Result<Record> unusual_at(const std::byte* at, const std::byte* end, uint64_t offset) const;
+    inline Result<Record> outline_at(const std::byte* at, const std::byte* end,
+                                     uint64_t offset) const;
+    Result<Record> record_at(const View& view, size_t at) const;
+    [[gnu::noinline]] Error bad_name(uint64_t offset) const;
     uint32_t key_of(std::string_view name) const { return fs::RemovedNames::key_of(id, name); }
     Result<bool> find_in_block(uint64_t offset, std::string_view name, Slot& slot);
     Result<bool> look_for(std::string_view name, Slot& slot);
     Result<bool> look_linearly(std::string_view name, Slot& slot);
-    Result<bool> next_linear(uint64_t& position, DirectoryEntry& entry);
-    Result<void> fill_entry(const Record& record, DirectoryEntry& entry);
+    Result<bool> move_cursor(uint64_t position, bool is_known);
+    inline Result<void> fill(DirectoryEntry& entry, const Record& record);
+    Result<void> fill_entry(const View& view, size_t at, DirectoryEntry& entry);
     bool sum_is_right(std::span<const std::byte> bytes) const;
     void seal(std::span<std::byte> bytes) const;
     Result<void> put_piece(const Piece& piece, size_t at, size_t bytes);
@@ -770,7 +777,11 @@ private:
     struct LeafEntry {
         uint32_t hash, at;
     };
-    bool is_indexed() const;
+    bool is_indexed() const
+    {
+        return flags_ & index_fl && fs_.compat & dir_index && fs_.trusts_indexes() &&
+               !(flags_ & inline_data_fl);
+    }
     bool can_be_indexed() const;
     uint32_t hash_of(std::string_view name, uint8_t version) const;
     size_t index_entries_at(std::span<const std::byte> bytes) const;

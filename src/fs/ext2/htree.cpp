@@ -16,12 +16,6 @@ static constexpr uint8_t last_version = 5;  // legacy, half MD4 and TEA, signed;
 
 // ---- the index
 
-bool Ext2Node::is_indexed() const
-{
-    return flags_ & index_fl && fs_.compat & dir_index && fs_.trusts_indexes() &&
-           !(flags_ & inline_data_fl);
-}
-
 bool Ext2Node::can_be_indexed() const
 {
     return fs_.compat & dir_index && fs_.trusts_indexes() && !(flags_ & index_fl) &&
@@ -157,7 +151,7 @@ Result<bool> Ext2Node::next_leaf(IndexPath& path, uint32_t& hash)
 
 Result<bool> Ext2Node::look_in_index(std::string_view name, Slot& slot)
 {
-    if (name == "." || name == "..") return Error::unsupported;
+    if (fs::is_dots(name)) return Error::unsupported;
     IndexPath path;
     uint32_t hash = hash_of(name, TRY(index_version())), next;
     TRY(index_path(hash, path));
@@ -256,8 +250,8 @@ Result<size_t> Ext2Node::sort_leaf(const Piece& piece, uint8_t version, std::spa
 {
     size_t count = 0;
     for (size_t at = 0; at < room_in_block();) {
-        Record record = TRY(record_at(piece, piece.start + at));
-        if (record.inode && record.name != "." && record.name != "..")
+        Record record = TRY(record_at(piece, at));
+        if (record.inode && !fs::is_dots(record.name))
             into[count++] = {hash_of(record.name, version), static_cast<uint32_t>(at)};
         at += record.length;
     }
@@ -283,7 +277,7 @@ Result<void> Ext2Node::split_leaf(IndexPath& path)
     format_block(content.span());
     entries = entries.subspan(half, count - half);
     for (const LeafEntry& entry : entries) {
-        Record record = TRY(record_at(piece, piece.start + entry.at));
+        Record record = TRY(record_at(piece, entry.at));
         if (!pack(content.span(), used, record)) return Error::no_space;
     }
     bool is_continued =
@@ -306,14 +300,14 @@ Result<void> Ext2Node::thin_leaf(uint64_t leaf, std::span<LeafEntry> moved)
     Piece piece = TRY(piece_at(fs_.offset_of(leaf)));
     size_t before = 0;
     for (size_t at = 0; at < room_in_block();) {
-        Record record = TRY(record_at(piece, piece.start + at));
+        Record record = TRY(record_at(piece, at));
         if (!moved.empty() && moved[0].at == at) {
             moved = moved.subspan(1);
             store_le32(&piece.bytes[at], 0);
             record.inode = 0;
         }
         if (record.inode == 0 && at != before && at / 512 == before / 512) {
-            Record first = TRY(record_at(piece, piece.start + before));
+            Record first = TRY(record_at(piece, before));
             store_length(&piece.bytes[before], first.length + record.length);
         } else {
             before = at;
@@ -332,10 +326,10 @@ Result<void> Ext2Node::make_index()
     uint32_t parent = 0;
     size_t used = 0;
     for (size_t at = 0; at < room_in_block();) {
-        Record record = TRY(record_at(piece, piece.start + at));
+        Record record = TRY(record_at(piece, at));
         at += record.length;
         if (record.name == "..") parent = record.inode;
-        if (record.inode == 0 || record.name == "." || record.name == "..") continue;
+        if (record.inode == 0 || fs::is_dots(record.name)) continue;
         if (!pack(content.span(), used, record)) return Error::no_space;
     }
     if (parent == 0) return damaged("the directory has no \"..\"");
@@ -374,12 +368,6 @@ Result<void> Ext2Node::drop_index()
 
 // ---- listing in the order of hashes, so that a split neither hides entries nor shows them twice
 
-bool Ext2Node::is_listed_by_hash() const
-{
-    return is_indexed() ||
-           (can_be_indexed() && size == fs_.block_bytes() && !(flags_ & inline_data_fl));
-}
-
 // Where a name is in that order; never 0.
 static uint64_t position_of(uint32_t hash, std::string_view name)
 {
@@ -404,9 +392,9 @@ Result<void> Ext2Node::list_leaf(uint64_t block, uint8_t version, Listing& listi
 {
     View piece = TRY(view_at(fs_.offset_of(block)));
     for (size_t at = 0; at < room_in_block();) {
-        Record record = TRY(record_at(piece, piece.start + at));
+        Record record = TRY(record_at(piece, at));
         size_t here = std::exchange(at, at + record.length);
-        if (!record.inode || record.name == "." || record.name == "..") continue;
+        if (!record.inode || fs::is_dots(record.name)) continue;
         if (!listing.add({position_of(hash_of(record.name, version), record.name),
                           static_cast<uint32_t>(block), static_cast<uint32_t>(here)}))
             return Error::no_memory;
@@ -464,7 +452,7 @@ Result<bool> Ext2Node::next_hashed(uint64_t& position, DirectoryEntry& entry)
                              [](uint64_t at, const Listed& e) { return at < e.position; });
         if (found != end) {
             View piece = TRY(view_at(fs_.offset_of(found->block)));
-            TRY(fill_entry(TRY(record_at(piece, piece.start + found->at)), entry));
+            TRY(fill_entry(piece, found->at, entry));
             position = found->position;
             return true;
         }

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 #include "config.h"
 
 namespace ufs {
@@ -352,6 +353,13 @@ Result<void> Inode::read_link(Text<fs::max_path>& target)
 
 // ---- directories
 
+Error Inode::bad_record(size_t bytes, size_t name_bytes) const
+{
+    return hal::fail(Error::corrupt,
+                     "{}: ffs: directory {}: a record of {} bytes with a name of {}", device(), id,
+                     bytes, name_bytes);
+}
+
 // The record at an offset in a piece of a directory. It ends inside the piece.
 Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
 {
@@ -365,11 +373,8 @@ Result<Record> Inode::record_at(const std::byte* piece, size_t at) const
     }
     size_t left = directory_piece - at;  // at least 8: what is behind a record is a record
     if (record.bytes < 8 || record.bytes % 4 || (record.bytes != left && record.bytes > left - 8) ||
-        (record.inode && (name_bytes == 0 || name_bytes > record.bytes - 8u))) {
-        return hal::fail(Error::corrupt,
-                         "{}: ffs: directory {}: a record of {} bytes with a name of {}", device(),
-                         id, record.bytes, name_bytes);
-    }
+        (record.inode && (name_bytes == 0 || name_bytes > record.bytes - 8u)))
+        return bad_record(record.bytes, name_bytes);
     record.name = {reinterpret_cast<const char*>(raw + 8), record.inode ? name_bytes : 0};
     return record;
 }
@@ -380,28 +385,16 @@ Result<const std::byte*> Inode::piece_at(uint64_t start, std::byte* memory)
     return memory;
 }
 
-// The first record of that name at or after a position, which is left behind it; "": of any name
-// but "." and "..". `piece` is memory, of directory_piece bytes, that its name may be in.
-// False: there is none. A record may have become a part of the one before it: its piece is gone
-// through from the beginning, but where what was listed last goes on.
-Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece,
-                         std::string_view name)
+// The next one that is in use. `memory`, of directory_piece bytes, may be where its piece is. A call
+// for each record would cost as much as the record: flatten.
+[[gnu::flatten]] Result<bool> Inode::next_record(Cursor& next, Record& record, std::byte* memory)
 {
-    uint64_t start = position & ~uint64_t{directory_piece - 1};
-    bool goes_on = config_can_write &&  // a small kernel does without
-                   volume_.listed.directory == id && volume_.listed.position == position;
-    size_t from = goes_on ? static_cast<size_t>(position - start) : 0;
-    for (; start < size; start += directory_piece, from = 0) {
-        const std::byte* bytes = TRY(piece_at(start, piece));
-        for (size_t at = from; at < directory_piece; at += record.bytes) {
-            record = TRY(record_at(bytes, at));
-            if (start + at < position || record.inode < root_inode) continue;
-            bool is_wanted =
-                name.empty() ? record.name != "." && record.name != ".." : record.name == name;
-            if (!is_wanted) continue;
-            position = start + at + record.bytes;
-            return true;
-        }
+    while (next.position < size) {
+        uint32_t at = next.position % directory_piece;
+        if (at == 0 || !next.piece) next.piece = TRY(piece_at(next.position - at, memory));
+        record = TRY(record_at(next.piece, at));
+        next.position += record.bytes;
+        if (record.inode >= root_inode) return true;
     }
     return false;
 }
@@ -409,24 +402,35 @@ Result<bool> Inode::scan(uint64_t& position, Record& record, std::byte* piece,
 Result<fs::Node*> Inode::find(std::string_view name)
 {
     if (type != fs::NodeType::directory) return Error::not_directory;
-    std::byte piece[directory_piece];
+    std::byte memory[directory_piece];
+    Cursor next;
     Record record;
-    uint64_t position = 0;
-    if (!TRY(scan(position, record, piece, name))) return nullptr;
-    return TRY(volume_.inode(record.inode));
+    while (TRY(next_record(next, record, memory))) {
+        if (record.name == name) return TRY(volume_.inode(record.inode));
+    }
+    return nullptr;
 }
 
+// A record may have become a part of the one before it: its piece is gone through from the
+// beginning, but where what was listed last goes on.
 Result<bool> Inode::next_entry(uint64_t& position, fs::DirectoryEntry& entry)
 {
     if (type != fs::NodeType::directory) return Error::not_directory;
-    std::byte piece[directory_piece];
+    std::byte memory[directory_piece];
+    Cursor& next = volume_.listed;
+    bool is_known = std::exchange(next.directory, 0) == id && next.position == position;
+    if (!is_known) next.position = position - position % directory_piece;
+    if (!is_known || next.replaced != volume_.cache.replaced()) next.piece = nullptr;
     Record record;
-    if (!TRY(scan(position, record, piece, ""))) return false;
-    entry.name.clear();
-    entry.name.append(record.name);
+    do {
+        if (!TRY(next_record(next, record, memory))) return false;
+    } while (next.position - record.bytes < position || fs::is_dots(record.name));
+    next.directory = static_cast<uint32_t>(id);
+    next.replaced = volume_.cache.replaced() - (next.piece == memory);
+    position = next.position;
+    entry.name.assign(record.name);
     entry.id = record.inode;
     entry.type = type_of(record.type ? record.type : TRY(volume_.mode_of(record.inode)) >> 12);
-    if (config_can_write) volume_.listed = {id, position};
     return true;
 }
 

@@ -14,6 +14,13 @@ struct Record {  // of a directory
     std::string_view name;
 };
 
+// Where the next record of a directory is.
+struct Cursor {
+    uint32_t directory = 0, replaced = 0;  // the piece is good while the cache has replaced no more
+    const std::byte* piece = nullptr;      // null: it is to be looked at again
+    uint64_t position = 0;
+};
+
 // What an inode says, whichever version it is.
 struct InodeFields {
     uint16_t mode;
@@ -53,6 +60,7 @@ protected:
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> into);
     // A piece of a directory, which may be in `memory`, until anything else is done.
     virtual Result<const std::byte*> piece_at(uint64_t start, std::byte* memory);
+    [[gnu::noinline]] Error bad_record(size_t bytes, size_t name_bytes) const;
     Result<Record> record_at(const std::byte* piece, size_t at) const;
     bool is_short_link() const;
     const char* device() const;
@@ -67,7 +75,7 @@ protected:
 private:
     bool looks_ahead_;
     uint64_t soon_;  // what was not here when it did so, or 0
-    Result<bool> scan(uint64_t& position, Record& record, std::byte* piece, std::string_view name);
+    Result<bool> next_record(Cursor& next, Record& record, std::byte* memory);
 };
 
 class Volume : public fs::FileSystem {
@@ -111,9 +119,7 @@ public:
     uint32_t groups = 0, inodes_per_group = 0, fragments_per_group = 0;
     uint32_t inode_table = 0, group_offset = 0, group_mask = 0;
 
-    struct {  // where a record begins, unless one has been erased since: see Inode::scan()
-        uint64_t directory = 0, position = 0;
-    } listed;
+    Cursor listed;                                           // no record has been erased since
     unsigned pointer_shift() const { return ufs2 ? 3 : 2; }  // log2 of its bytes
 
 protected:

@@ -176,6 +176,7 @@ Result<uint64_t> WritableInode::add_piece()
         auto block = static_cast<unsigned>(start >> volume_.block_shift);
         Run old;
         unsigned had = fragments_of(block), wanted = fragments_for(within + directory_piece);
+        volume_.listed = {};  // what is there may move
         if (block < direct_pointers && wanted > had) old = TRY(more_fragments(block, had, wanted));
         uint64_t at = TRY(place_of_piece(start));
         TRY(volume_.cache.write(at, piece));

@@ -550,9 +550,8 @@ Result<bool> P9Node::next_entry(uint64_t& position, DirectoryEntry& entry)
         if (from.is_short() || !is_name(name) || next == 0 || next == position) break;
         listing.at = listing.end - from.left();
         position = listing.position = next;
-        if (name == "." || name == "..") continue;
-        entry.name.clear();
-        entry.name.append(name);
+        if (fs::is_dots(name)) continue;
+        entry.name.assign(name);
         entry.type = TRY(type_of(kind, name));
         return true;
     }
