@@ -704,22 +704,42 @@ Result<void> BlockCache::order(uint64_t first, uint64_t later)
     if (journal_ || first / device_.block_bytes == later / device_.block_bytes) return {};
     Line* from = find(first / line_bytes);
     if (!from || !from->dirty) return unflushed_ ? wait_for_flush(later) : Result<void>();
+    return order_line(*from, later);
+}
+
+Result<void> BlockCache::order_copy(uint64_t original, uint64_t copy)
+{
+    Line* line = find(original / line_bytes);
+    if (journal_ || !line || !line->dirty || line == find(copy / line_bytes)) return {};
+    if (line->barrier == epoch_) TRY(wait_for_flush(copy));
+    for (Edge *edge = line->before, *next; edge && line->dirty; edge = next) {
+        next = edge->next;
+        if (holds(*edge))
+            TRY(order_line(*edge->first, copy));
+        else if (edge->first->written_epoch == epoch_)
+            TRY(wait_for_flush(copy));
+    }
+    return {};
+}
+
+Result<void> BlockCache::order_line(Line& from, uint64_t later)
+{
     Line* to = find(later / line_bytes);
-    if (to == from || (to && to->dirty && comes_before(*to, *from))) {
+    if (to == &from || (to && to->dirty && comes_before(*to, from))) {
         TRY(write_back());
         return unflushed_ ? flush() : Result<void>();
     }
     to = TRY(fetch(later / line_bytes));
-    if (!from->dirty) return wait_for_flush(later);  // there was no room
+    if (!from.dirty) return wait_for_flush(later);  // there was no room
     for (Edge* edge = to->before; edge; edge = edge->next) {
-        if (edge->first == from && holds(*edge)) return {};
+        if (edge->first == &from && holds(*edge)) return {};
     }
     Edge* edge = spare_edges_;
     if (edge)
         spare_edges_ = edge->next;
     else if (!(edge = new (std::nothrow) Edge))
         return write_back();
-    *edge = {from, from->generation, to->before};
+    *edge = {&from, from.generation, to->before};
     to->before = edge;
     return {};
 }

@@ -65,6 +65,9 @@ public:
     // one line but not in one block, all that there is is written now. Data need not be named as
     // `first`: it always goes before metadata.
     Result<void> order(uint64_t first, uint64_t later);
+    // Right before a write at `copy` of what is in the block at `original`: it waits for all that
+    // that waits for.
+    Result<void> order_copy(uint64_t original, uint64_t copy);
     // What is there is of no use any more: blocks that have been freed. Not written if it was not.
     void forget(uint64_t offset, uint64_t bytes);
     // All that was written is on the medium.
@@ -170,6 +173,7 @@ private:
     static bool waits(const Line& line);
     bool needs_flush(const Line& line) const;
     bool comes_before(Line& first, Line& later);
+    Result<void> order_line(Line& from, uint64_t later);
     Result<void> wait_for_flush(uint64_t later);
 
     Result<void> make_room();

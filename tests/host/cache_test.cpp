@@ -631,6 +631,21 @@ TEST_F(Order, WhatWasForgottenIsNotWaitedFor)
     EXPECT_EQ(disk.data[0], 3);
 }
 
+TEST_F(Order, ACopyWaitsForWhatItsOriginalWaitsFor)
+{
+    write(16384, 1);
+    write_after(16384, 8192, 1);
+    ASSERT_TRUE(cache->order_copy(8192, 0));
+    write(0, 1);
+    EXPECT_EQ(disk.flushes, 0u);
+    ASSERT_TRUE(cache->order_copy(8192, 16384));  // which would have to wait for itself
+    EXPECT_GT(disk.flushes, 0u);
+    ASSERT_TRUE(cache->order_copy(8192, 4096));  // it waits for nothing any more
+    write(4096, 1);
+    ASSERT_TRUE(cache->sync());
+    expect_always([](auto& image) { return (!image[0] && !image[4096]) || image[16384]; });
+}
+
 TEST_F(Order, TakesNoMoreMemoryEachTime)
 {
     size_t live = 0;

@@ -28,7 +28,8 @@ uint32_t take_utf8(std::string_view& text);
 Result<size_t> name_units(std::string_view name, char16_t (&units)[max_units]);
 
 // "Date and Time Formats" of FAT and Timestamp of exFAT: the date is the high half. 0 where there
-// is none; what cannot be said is as near as can be. UtcOffset of exFAT: 7.4.10.
+// is none; what cannot be said is as near as can be. Of exFAT: 10msIncrement, of which the odd
+// second counts, and UtcOffset (7.4.9, 7.4.10).
 int64_t seconds_of_dos_time(uint32_t time, uint8_t hundredths, uint8_t utc_offset);
 uint32_t dos_time(int64_t seconds);
 

@@ -143,6 +143,8 @@ Result<Ext2Node::Record> Ext2Node::record_at(const View& view, size_t at) const
     return is_possible(record.name) ? Result<Record>(record) : bad_name(view.start + at);
 }
 
+static size_t sector_of(size_t n) { return n / sector_bytes; }
+
 // ---- Entries that can be passed without a closer look. A block has hundreds of them.
 
 // To the next entry that may have a name of so many bytes, which ends with `last`: names often
@@ -189,7 +191,8 @@ Result<bool> Ext2Node::find_in_block(uint64_t offset, std::string_view name, Slo
         slot.at = static_cast<size_t>(at - start);
         Record record = TRY(outline_at(at, end, view.start + slot.at));
         if (record.inode && record.name == name) {
-            slot.before = static_cast<size_t>(before - start);
+            auto last = static_cast<size_t>(before - start);
+            slot.before = sector_of(last) == sector_of(slot.at) ? last : slot.at;
             slot.length = record.length;
             slot.inode = record.inode;
             slot.type = record.type;
@@ -395,8 +398,6 @@ bool Ext2Node::pack(std::span<std::byte> bytes, size_t& used, const Record& reco
     return true;
 }
 
-static size_t sector_of(size_t n) { return n / sector_bytes; }
-
 // The entry at `at` in a piece has `length` bytes, of which `used` are needed. Puts a new one
 // behind it, or in its place. False: there is no room.
 Result<bool> Ext2Node::insert_at(const Piece& piece, size_t at, size_t used, size_t length,
@@ -461,7 +462,8 @@ Result<bool> Ext2Node::insert_in_block(uint64_t block, const Record& record, con
 }
 
 // A new block at the end, with this content.
-Result<uint64_t> Ext2Node::append_block(std::span<std::byte> content)
+// original: the block whose names these are; 0: there are none.
+Result<uint64_t> Ext2Node::append_block(std::span<std::byte> content, uint64_t original)
 {
     uint64_t block = size >> fs_.block_shift;
     uint64_t most = fs_.incompat & largedir ? max_file_blocks : (1ull << 31) >> fs_.block_shift;
@@ -469,7 +471,10 @@ Result<uint64_t> Ext2Node::append_block(std::span<std::byte> content)
     seal(content);
     TRY(map(block));
     if (!run_.hole) return damaged("the directory has a block {} behind its end", block);
-    TRY(fill_hole(block, 1, content));
+    fs_.original = original;
+    auto filled = fill_hole(block, 1, content);
+    fs_.original = 0;
+    TRY(std::move(filled));
     fs_.set_checked(run_.physical);
     if (fs_.holder != inode_at_) TRY(fs_.before(fs_.holder, inode_at_));
     size += fs_.block_bytes();

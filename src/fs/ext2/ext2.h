@@ -478,6 +478,7 @@ public:
     bool trusts_indexes() const { return !is_unclean_; }
     uint32_t changes = 0;                 // of directories, counted
     uint64_t last_entry = 0, holder = 0;  // where on the device the last one was put, or pointer
+    uint64_t original = 0;                // of what is put into a new block; 0: it is new, too
     Listing listing;
     Cursor listed;
 
@@ -603,7 +604,9 @@ private:
     };
     struct Slot {  // where an entry is
         View piece;
-        size_t at = 0, before = 0;  // in the piece; before: of the entry before it, or the same
+        // In the piece. Of the entry before it in the same sector, or the same: a power cut leaves
+        // of two sectors perhaps one.
+        size_t at = 0, before = 0;
         size_t length = 0;
         uint32_t inode = 0;
         uint8_t type = 0;
@@ -745,7 +748,7 @@ private:
                            const Record& record);
     Result<void> carve(const Piece& piece, size_t at, size_t place, size_t end,
                        const Record& record);
-    Result<uint64_t> append_block(std::span<std::byte> content);
+    Result<uint64_t> append_block(std::span<std::byte> content, uint64_t original = 0);
     Result<void> remove_slot(const Slot& slot, std::string_view name);
     Result<void> point_slot(const Slot& slot, const Ext2Node& node, uint8_t type);
     Result<void> check_new_name(std::string_view name) const;

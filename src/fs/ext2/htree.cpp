@@ -282,7 +282,7 @@ Result<void> Ext2Node::split_leaf(IndexPath& path)
     }
     bool is_continued =
         reinterpret_cast<LeafEntry*>(memory.data())[half - 1].hash == entries[0].hash;
-    uint64_t block = TRY(append_block(content.span()));
+    uint64_t block = TRY(append_block(content.span(), fs_.offset_of(piece.physical)));
     TRY(insert_index(path.last(), entries[0].hash | is_continued, block));
     piece = TRY(piece_at(fs_.offset_of(leaf)));
     for (size_t n = 0; n < piece.bytes.size(); n += BlockCache::line_bytes)
@@ -333,7 +333,7 @@ Result<void> Ext2Node::make_index()
         if (!pack(content.span(), used, record)) return Error::no_space;
     }
     if (parent == 0) return damaged("the directory has no \"..\"");
-    uint64_t block = TRY(append_block(content.span()));
+    uint64_t block = TRY(append_block(content.span(), fs_.offset_of(piece.physical)));
     flags_ |= index_fl;
     TRY(write_inode());
     piece = TRY(piece_at(0));

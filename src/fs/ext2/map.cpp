@@ -165,6 +165,10 @@ Result<void> Ext2Node::before_naming(const Blocks& blocks, Content content, uint
 {
     uint64_t bitmap = fs_.bitmap_offset_of(blocks.start);
     fs_.holder = holder;
+    for (size_t from = 0; fs_.original && from < content.size(); from += BlockCache::line_bytes) {
+        for (size_t to = 0; to < content.size(); to += BlockCache::line_bytes)
+            TRY(fs_.cache.order_copy(fs_.original + from, fs_.offset_of(blocks.start) + to));
+    }
     if (!content.empty()) {
         TRY(fs_.cache.write(fs_.offset_of(blocks.start), content));
         for (size_t at = 0; at < content.size(); at += BlockCache::line_bytes)
