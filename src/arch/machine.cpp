@@ -41,8 +41,8 @@ uint64_t room_below(uint64_t end, uint64_t bytes, const BootInfo& info)
 }
 
 // The kernel's heap is at the top of the highest RAM that has room for it: 1/16 of RAM, 1...64 MiB.
-// One of 4 MiB or more begins at a whole MiB: where RAM is 256 MiB, SeaBIOS has run code right below,
-// and QEMU takes half a microsecond for each store to a page from which code ran.
+// One of 4 MiB or more begins at a whole MiB: where RAM is 256 MiB, SeaBIOS has run code right
+// below, and QEMU takes half a microsecond for each store to a page from which code ran.
 Result<uint32_t> place_heap(const BootInfo& info, uint64_t& bytes)
 {
     uint64_t ram = 0;

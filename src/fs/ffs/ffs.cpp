@@ -385,8 +385,8 @@ Result<const std::byte*> Inode::piece_at(uint64_t start, std::byte* memory)
     return memory;
 }
 
-// The next one that is in use. `memory`, of directory_piece bytes, may be where its piece is. A call
-// for each record would cost as much as the record: flatten.
+// The next one that is in use. `memory`, of directory_piece bytes, may be where its piece is. A
+// call for each record would cost as much as the record: flatten.
 [[gnu::flatten]] Result<bool> Inode::next_record(Cursor& next, Record& record, std::byte* memory)
 {
     while (next.position < size) {
