@@ -17,7 +17,7 @@ struct Line final : debug::TransferLine {
     {
         if (text.size() < 2 || text[0] != 1 || text.back() != '\n') abort();
     }
-    void rest() override { hal::pause(); }
+    void rest() override { hal::sleep({1000}); }
     void put(std::span<const uint8_t> frame)
     {
         uint32_t crc = crc32(std::as_bytes(frame));
