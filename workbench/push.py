@@ -28,7 +28,7 @@ LINE_KILL = b"\x15"        # Control-U: an empty line in the monitor
 PROMPT = rb"vesper> ?$"
 READY = rb"\x01R(\w+) (\w+)\r?\n|(reload: [^\r\n]+)"
 STOP_SECONDS = 0.25        # until a break has been answered, if it is one that is
-PATIENCE = 11              # more than the machine's
+PATIENCE = 6               # more than the machine's
 SPECIAL = (0x7D, 0x7E, 0x03, 0x11, 0x13, 0xFF)  # 7D first: it is what replaces the others
 
 

@@ -119,7 +119,7 @@ bool arguments_are_valid(const uint32_t* argument, const uint8_t* kind)
         default: return true;
         }
         uint64_t bytes = uint64_t{count} * *kind++;
-        if (lies_in(at, bytes, payload_range.start, payload_range.end)) continue;
+        if (lies_in(at, bytes, payload_range.start, payload_range.end)) continue;  // nearly all
         if (!(is_written ? can_be_written(at, bytes) : can_be_read(at, bytes))) return false;
     }
 }

@@ -35,8 +35,8 @@ protected:
 class Transfer {
 public:
     static constexpr uint8_t flag = 0x7e, escape = 0x7d, cancel = 0x03;
-    static constexpr uint32_t block_bytes = 1024;            // of data in a frame, at most
-    static constexpr hal::Duration patience = {10'000'000};  // without anything new
+    static constexpr uint32_t block_bytes = 1024;           // of data in a frame, at most
+    static constexpr hal::Duration patience = {5'000'000};  // without anything new
     static constexpr hal::Duration first_patience = {15'000'000};
 
     // What comes is put at the end of the memory, which has less than 4 GiB.

@@ -147,7 +147,7 @@ def test_a_sender_that_stops_in_the_middle(monitor):
     monitor.see(b"\x01R1 ")
     monitor.send(push.frame(push.HEADER, (5000).to_bytes(4, "little") + bytes(8)))
     monitor.send(push.frame(0, bytes(1024))[:700])
-    monitor.see(r"reload: nothing more has come; no payload is loaded.*" + PROMPT.decode())
+    monitor.see(r"reload: nothing more has come; no payload is loaded.*" + PROMPT.decode(), 20)
     assert monitor.ask("help").count("reload")
 
 

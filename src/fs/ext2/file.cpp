@@ -46,7 +46,7 @@ Result<void> Ext2Node::read_runs(uint64_t offset, std::span<std::byte> into, boo
     BlockCache::Runs runs(fs_.cache, into.size());
     uint64_t at = offset;
     uint32_t guess = 0;
-    for (auto rest = into; !rest.empty() && !guess;) {
+    for (auto rest = into; !rest.empty();) {
         if (may_guess && runs.are_straight()) guess = TRY(read_guess(runs, at, rest));
         if (guess) break;
         TRY(map(at >> fs_.block_shift));
@@ -75,10 +75,10 @@ Result<uint32_t> Ext2Node::read_guess(BlockCache::Runs& runs, uint64_t offset,
     if (offset >> fs_.block_shift != run_.end || ahead_.has(run_.end) || !pointers_follow())
         return 0u;
     uint64_t start = run_.physical + (run_.end - run_.first) + 1;
-    uint64_t mapped = fs_.offset_of(1ull << pointer_bits());
-    if (into.size() > mapped || !fs_.holds(start, (into.size() >> fs_.block_shift) + 1)) return 0u;
+    uint64_t blocks = (into.size() + fs_.block_bytes() - 1) >> fs_.block_shift;
+    if (blocks > 1ull << pointer_bits() || !fs_.holds(start, blocks)) return 0u;
     if (!TRY(runs.take_along(fs_.offset_of(start - 1)))) return 0u;
-    TRY(runs.read(fs_.offset_of(start) + (offset & (fs_.block_bytes() - 1)), into));
+    TRY(runs.read(fs_.offset_of(start), into));  // what came before ended with a block
     return static_cast<uint32_t>(start);
 }
 
