@@ -3,6 +3,7 @@
 // written gives way.
 #include "block/cache.h"
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include "config.h"
 
@@ -47,6 +48,7 @@ size_t default_limit()
 BlockCache::BlockCache(BlockDevice& device, size_t limit)
     : device_(device),
       bytes_(device.blocks * device.block_bytes),
+      block_shift_(static_cast<unsigned>(std::countr_zero(device.block_bytes))),
       medium_(device.disk().medium),
       limit_(limit)
 {
@@ -212,9 +214,9 @@ void BlockCache::set_limit(size_t lines)
 Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
 {
     if (is_of_another_medium()) return Error::gone;
-    uint64_t first = number * line_bytes / device_.block_bytes;
+    uint64_t first = block_of(number * line_bytes);
     size_t bytes = (lines - 1) * line_bytes + length_of(number + lines - 1);
-    return device_.read(first, static_cast<uint32_t>(bytes / device_.block_bytes), into);
+    return device_.read(first, static_cast<uint32_t>(bytes >> block_shift_), into);
 }
 
 // How many lines to read from this one on, which is not there: more, the longer somebody has been
@@ -292,7 +294,7 @@ Result<void> BlockCache::complete(Line& line, size_t within, size_t bytes)
     uint8_t wanted = line.missing & touched(within, bytes);
     for (unsigned i = 0; wanted >> i; ++i) {
         if (!(wanted >> i & 1)) continue;
-        TRY(device_.read(line.number * line_bytes / device_.block_bytes + i, 1,
+        TRY(device_.read(block_of(line.number * line_bytes) + i, 1,
                          line.data + size_t{i} * device_.block_bytes));
         line.missing &= static_cast<uint8_t>(~(1 << i));
     }
@@ -302,14 +304,14 @@ Result<void> BlockCache::complete(Line& line, size_t within, size_t bytes)
 uint8_t BlockCache::touched(size_t within, size_t bytes) const
 {
     if (bytes == 0) return 0;
-    size_t first = within / device_.block_bytes, last = (within + bytes - 1) / device_.block_bytes;
+    size_t first = within >> block_shift_, last = (within + bytes - 1) >> block_shift_;
     return static_cast<uint8_t>((2u << last) - (1u << first));
 }
 
 uint8_t BlockCache::filled(size_t within, size_t bytes) const
 {
-    size_t first = (within + device_.block_bytes - 1) / device_.block_bytes;
-    size_t end = (within + bytes) / device_.block_bytes;
+    size_t first = (within + device_.block_bytes - 1) >> block_shift_;
+    size_t end = (within + bytes) >> block_shift_;
     return end > first ? static_cast<uint8_t>((1u << end) - (1u << first)) : uint8_t{0};
 }
 
@@ -379,13 +381,12 @@ Result<void> BlockCache::Runs::begin_rest(bool more)
     const uint32_t block_bytes = cache_.device_.block_bytes;
     while (!rest_.empty()) {
         size_t piece = std::min<size_t>(rest_.size(), line_bytes - offset_ % line_bytes);
-        if (offset_ % block_bytes || rest_.size() < block_bytes ||
+        if (offset_ & (block_bytes - 1) || rest_.size() < block_bytes ||
             cache_.find(offset_ / line_bytes)) {
             TRY(cache_.read_lines(offset_, rest_.first(piece)));
         } else {
-            auto blocks = static_cast<uint32_t>(rest_.size() / block_bytes);
-            piece = size_t{blocks} * block_bytes;
-            TRY(begin(offset_ / block_bytes, blocks, rest_.data(), more));
+            piece = rest_.size() & ~size_t{block_bytes - 1};
+            TRY(begin(offset_, rest_.first(piece), more));
         }
         offset_ += piece;
         rest_ = rest_.subspan(piece);
@@ -394,13 +395,16 @@ Result<void> BlockCache::Runs::begin_rest(bool more)
 }
 
 // What is newer in the cache, agree() adds at its end: until then nothing is written.
-Result<void> BlockCache::Runs::begin(uint64_t first, uint32_t count, std::byte* into, bool more)
+Result<void> BlockCache::Runs::begin(uint64_t offset, std::span<std::byte> into, bool more)
 {
     if (cache_.is_of_another_medium()) return Error::gone;
     if (begun_ - ended_ == most) end_first();
     if (begun_ == ended_) outer_ = std::exchange(cache_.runs_, this);
     auto* request = new (&requests_[begun_++ % most])
-        BlockRequest{.first = first, .count = count, .data = into, .more = more};
+        BlockRequest{.first = cache_.block_of(offset),
+                     .count = static_cast<uint32_t>(into.size() >> cache_.block_shift_),
+                     .data = into.data(),
+                     .more = more};
     cache_.device_.submit(*request);
     return {};
 }
@@ -454,10 +458,9 @@ bool BlockCache::Runs::begin_line(uint64_t number, bool more)
 {
     std::byte* staging = cache_.get_staging();
     if (!staging) return false;
-    const uint32_t block_bytes = cache_.device_.block_bytes;
     new (&line_request_)
-        BlockRequest{.first = number * line_bytes / block_bytes,
-                     .count = static_cast<uint32_t>(cache_.length_of(number) / block_bytes),
+        BlockRequest{.first = cache_.block_of(number * line_bytes),
+                     .count = static_cast<uint32_t>(cache_.length_of(number) >> cache_.block_shift_),
                      .data = staging + staging_lines * line_bytes,
                      .more = more};
     line_ = number;
@@ -701,7 +704,7 @@ bool BlockCache::comes_before(Line& first, Line& later)
 
 Result<void> BlockCache::order(uint64_t first, uint64_t later)
 {
-    if (journal_ || first / device_.block_bytes == later / device_.block_bytes) return {};
+    if (journal_ || block_of(first) == block_of(later)) return {};
     Line* from = find(first / line_bytes);
     if (!from || !from->dirty) return unflushed_ ? wait_for_flush(later) : Result<void>();
     return order_line(*from, later);

@@ -141,6 +141,7 @@ private:
     Line* spare();
     Result<Line*> victim();
 
+    uint64_t block_of(uint64_t offset) const { return offset >> block_shift_; }  // the device's
     bool has(uint64_t offset, uint64_t bytes) const
     {
         return offset <= bytes_ && bytes <= bytes_ - offset;
@@ -188,6 +189,7 @@ private:
 
     BlockDevice& device_;
     uint64_t bytes_;
+    unsigned block_shift_;
     unsigned medium_;
     size_t limit_, line_count_ = 0, dirty_count_ = 0, dirty_metadata_ = 0;
     ByAge<Line> lines_;
@@ -249,7 +251,7 @@ private:
     Result<bool> begin_last(uint64_t soon);
     Result<void> finish_long();
     Result<void> begin_rest(bool more);
-    Result<void> begin(uint64_t first, uint32_t count, std::byte* into, bool more);
+    Result<void> begin(uint64_t offset, std::span<std::byte> into, bool more);
     bool begin_line(uint64_t number, bool more);
     void end_first();
     void end_line();

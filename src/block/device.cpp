@@ -98,8 +98,10 @@ void BlockDevice::cancel()
 
 Result<void> BlockDevice::wait(BlockRequest& request, hal::Duration limit)
 {
-    for (hal::Deadline deadline{limit}; !request.done && !deadline.passed();) {
-        if (!disk().perform_next()) break;
+    if (!request.done && disk().perform_next()) {
+        for (hal::Deadline deadline{limit}; !request.done && !deadline.passed();) {
+            if (!disk().perform_next()) break;
+        }
     }
     TRY(hal::wait_until(
         [&] {
