@@ -46,7 +46,7 @@ struct Shape {
     const char* type = "";
     unsigned entry_bits = 0;  // of the allocation table: 12, 16, or 32
     uint32_t entry_mask = 0;  // what of an entry counts
-    uint32_t cluster_bytes = 0;
+    uint32_t cluster_bytes = 0;  // a power of two
     uint32_t clusters = 0;  // they are numbered from 2
     uint64_t fat = 0;       // where on the volume, in bytes
     uint64_t fat_bytes = 0;
@@ -69,6 +69,8 @@ public:
     void place(uint64_t start, uint64_t bytes, unsigned overlap = 0, unsigned copies = 1);
     uint64_t offset_of(uint64_t offset) const { return start_ + offset; }  // on the volume
     Result<std::byte*> at(uint64_t offset);
+    // From this offset on as much as can be had without copying; until anything else is done.
+    Result<std::span<const std::byte>> look(uint64_t offset);
     // In what at() gave for this offset.
     void changed(uint64_t offset, size_t bytes);
     Result<void> write();
@@ -78,7 +80,7 @@ public:
     bool looks_ahead() const { return looks_ahead_; }
 
 private:
-    bool has_to_wait(uint64_t piece);
+    bool has_to_wait(uint64_t offset, size_t bytes);
     Result<void> load(uint64_t piece);
 
     BlockCache& cache_;
@@ -130,12 +132,13 @@ public:
     bool is_cluster(uint32_t n) const { return n >= 2 && n - 2 < shape.clusters; }
     uint64_t offset_of(uint32_t cluster) const
     {
-        return shape.data + uint64_t{cluster - 2} * shape.cluster_bytes;
+        return shape.data + (uint64_t{cluster - 2} << cluster_shift_);
     }
+    uint64_t index_of(uint64_t offset) const { return offset >> cluster_shift_; }
     uint32_t clusters_for(uint64_t bytes) const
     {
         return static_cast<uint32_t>(std::min<uint64_t>(
-            bytes / shape.cluster_bytes + (bytes % shape.cluster_bytes != 0), ~0u));
+            index_of(bytes) + ((bytes & (shape.cluster_bytes - 1)) != 0), ~0u));
     }
 
     // ---- the allocation table. What is changed in it comes to the cache at write_tables().
@@ -240,6 +243,7 @@ private:
     static constexpr uint32_t group_clusters = 4096;  // that are known to be full, or not
 
     BlockCache& cache_;
+    unsigned cluster_shift_;
     Window table_;
     ClusterNode* root_ = nullptr;
     ClusterNode* changed_nodes_ = nullptr;

@@ -288,9 +288,9 @@ Result<void> ClusterNode::write_back()
 Result<ClusterNode::Piece> ClusterNode::piece(uint64_t offset, uint64_t wanted)
 {
     uint32_t cluster_bytes = volume_.shape.cluster_bytes;
-    auto within = static_cast<uint32_t>(offset % cluster_bytes);
+    auto within = static_cast<uint32_t>(offset & (cluster_bytes - 1));
     wanted = std::min<uint64_t>(wanted, 1u << 30);
-    uint64_t index = offset / cluster_bytes;
+    uint64_t index = volume_.index_of(offset);
     Clusters run;
     if (index < volume_.shape.clusters)
         run = TRY(run_at(static_cast<uint32_t>(index), volume_.clusters_for(within + wanted)));

@@ -85,16 +85,30 @@ Result<std::byte*> Window::at(uint64_t offset)
 {
     uint64_t piece = offset & ~uint64_t{chunk_bytes - 1};
     if (piece != piece_) {
-        if (looks_ahead_ && has_to_wait(piece)) return Error::busy;
+        if (has_to_wait(piece, chunk_bytes + overlap_)) return Error::busy;
         TRY(write());
         TRY(load(piece));
     }
     return data_.data() + (offset - piece);
 }
 
-bool Window::has_to_wait(uint64_t piece)
+Result<std::span<const std::byte>> Window::look(uint64_t offset)
 {
-    uint64_t first = start_ + piece, last = first + chunk_bytes + overlap_ - 1;
+    size_t bytes = chunk_bytes - offset % chunk_bytes;
+    uint64_t place = start_ + offset, end = (place | (BlockCache::line_bytes - 1)) + 1;
+    if (has_to_wait(offset, bytes)) return Error::busy;
+    TRY(write());
+    auto found = cache_.look(place, bytes);
+    if (!found) return std::span<const std::byte>(TRY(at(offset)), bytes);  // a copy has it
+    end = std::min(end, start_ + bytes_);
+    while (place + bytes < end && cache_.is_here(place + bytes)) bytes += chunk_bytes;
+    return std::span(found.value().data(), bytes);
+}
+
+bool Window::has_to_wait(uint64_t offset, size_t bytes)
+{
+    if (!looks_ahead_) return false;
+    uint64_t first = start_ + offset, last = first + bytes - 1;
     for (uint64_t place : {first, std::min(last, start_ + bytes_ - 1)}) {
         if (cache_.is_here(place)) continue;
         soon_ = place;
@@ -150,16 +164,22 @@ Result<uint32_t> ClusterVolume::entry(uint32_t cluster)
     return uint32_t{le16(at)} >> (cluster & 1 ? 4 : 0) & shape.entry_mask;
 }
 
-// As many of them as lie in one chunk, in a loop: a long file has very many.
+// As many of them as lie in one line of the cache, in a loop: a long file has very many.
 Result<uint32_t> ClusterVolume::adjacent_after(uint32_t cluster)
 {
     if (shape.entry_bits == 12) return uint32_t{0};
     uint32_t bytes = shape.entry_bits / 8;
-    const std::byte* at = TRY(table_.at(uint64_t{cluster} * bytes));
-    uint32_t left = std::min(chunk_bytes / bytes - cluster % (chunk_bytes / bytes),
-                             shape.clusters + 1 - cluster);
+    auto entries = TRY(table_.look(uint64_t{cluster} * bytes));
+    auto left = std::min(static_cast<uint32_t>(entries.size()) / bytes,
+                         shape.clusters + 1 - cluster);
+    const std::byte* at = entries.data();
     uint32_t next = cluster + 1, end = next + left, mask = shape.entry_mask;
     if (bytes == 4) {
+        for (; end - next >= 4; next += 4, at += 16) {
+            if (((le32(at) ^ next) | (le32(at + 4) ^ (next + 1)) | (le32(at + 8) ^ (next + 2)) |
+                 (le32(at + 12) ^ (next + 3))) & mask)
+                break;
+        }
         for (; next != end && (le32(at) & mask) == next; ++next) at += 4;
     } else {
         for (; next != end && le16(at) == next; ++next) at += 2;
@@ -314,7 +334,11 @@ Result<void> ClusterVolume::give_all()
 // ---- nodes
 
 ClusterVolume::ClusterVolume(BlockCache& cache, const Shape& shape)
-    : shape(shape), removed(cache), cache_(cache), table_(cache)
+    : shape(shape),
+      removed(cache),
+      cache_(cache),
+      cluster_shift_(static_cast<unsigned>(std::countr_zero(shape.cluster_bytes))),
+      table_(cache)
 {
     table_.place(shape.fat, shape.fat_bytes, shape.entry_bits == 12 ? 1 : 0, shape.fat_copies);
     type = shape.type;
