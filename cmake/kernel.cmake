@@ -43,15 +43,17 @@ add_executable(vesper ${sources} ${config_sources} ${CMAKE_BINARY_DIR}/config.cp
   ${api}/api_tables.cpp ${api}/api_calls.h ${api}/api_gates.inc)
 target_include_directories(vesper PRIVATE src include ${api})
 set_source_files_properties(src/api/gate.S PROPERTIES OBJECT_DEPENDS ${api}/api_gates.inc)
-# What each character, each request of a disk and each name in a directory pass: more code is
-# faster, where there is room.
+# What each character, each request of a disk, each read of a file and each name in a directory
+# pass: more code is faster, where there is room.
 if(NOT VESPER_CONFIG STREQUAL TINY)
   set_source_files_properties(src/api/arguments.cpp src/api/calls/block.cpp
-    src/api/calls/console.cpp src/block/device.cpp src/block/queued_disk.cpp
-    src/block/scsi_disk.cpp src/bus/virtio.cpp src/console/cell_screen.cpp
-    src/drivers/block/viblk.cpp src/drivers/block/vioscsi.cpp src/drivers/display/vga.cpp
-    src/fs/ext2/checksum.cpp src/fs/ext2/directory.cpp src/fs/ext2/hash.cpp
-    src/fs/ffs/ffs.cpp PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
+    src/api/calls/console.cpp src/api/calls/file.cpp src/block/cache.cpp src/block/device.cpp
+    src/block/queued_disk.cpp src/block/scsi_disk.cpp src/bus/virtio.cpp
+    src/console/cell_screen.cpp src/drivers/block/viblk.cpp src/drivers/block/vioscsi.cpp
+    src/drivers/display/vga.cpp src/fs/clusters/file.cpp src/fs/clusters/volume.cpp
+    src/fs/ext2/checksum.cpp src/fs/ext2/directory.cpp src/fs/ext2/file.cpp src/fs/ext2/hash.cpp
+    src/fs/ext2/map.cpp src/fs/ffs/ffs.cpp src/fs/open_file.cpp
+    PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
 endif()
 set(flags -m32 -march=i486 -mtune=generic -Oz -g -ffreestanding -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
