@@ -5,6 +5,8 @@
 
 namespace ext {
 
+static constexpr size_t some_pointers = 256;
+
 Result<void> Ext2Node::map(uint64_t block)
 {
     if (run_.has(block)) return {};
@@ -72,12 +74,10 @@ Result<unsigned> Ext2Node::tree_of(uint64_t block, uint64_t& index) const
 
 Result<void> Ext2Node::map_classic(uint64_t block)
 {
-    uint32_t some[256];
-    size_t count = direct_blocks;
     if (block < direct_blocks) {
-        count -= static_cast<size_t>(block);
-        memcpy(some, block_ + block * 4, count * 4);
-        return map_pointers(block, std::span(some).first(count));
+        uint32_t direct[direct_blocks];
+        memcpy(direct, block_, sizeof direct);
+        return map_pointers(block, std::span(direct).subspan(static_cast<size_t>(block)));
     }
     Pointers pointers = TRY(pointers_from(block));
     if (pointers.at == 0) {
@@ -85,15 +85,11 @@ Result<void> Ext2Node::map_classic(uint64_t block)
         return {};
     }
     TRY(need(pointers.at));
-    std::span<uint32_t> into = some;
-    if (looks_ahead_) {  // there is time: all of them that are in one line
-        auto scratch = fs_.scratch();
-        size_t left = BlockCache::line_bytes - pointers.at % BlockCache::line_bytes;
-        into = {reinterpret_cast<uint32_t*>(scratch.data()), std::min(scratch.size(), left) / 4};
-    }
-    into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), pointers.count)));
-    TRY(fs_.cache.read(pointers.at, std::as_writable_bytes(into)));
-    return map_pointers(block, into);
+    size_t count = (BlockCache::line_bytes - pointers.at % BlockCache::line_bytes) / 4;
+    if (!looks_ahead_) count = std::min(count, some_pointers);  // who waits needs no more
+    count = static_cast<size_t>(std::min<uint64_t>(count, pointers.count));
+    auto here = TRY(fs_.cache.look(pointers.at, count * 4));
+    return map_pointers(block, {reinterpret_cast<const uint32_t*>(here.data()), count});
 }
 
 Result<Ext2Node::Pointers> Ext2Node::pointers_from(uint64_t block)
@@ -119,7 +115,12 @@ Result<void> Ext2Node::map_pointers(uint64_t block, std::span<const uint32_t> po
 {
     uint32_t start = pointers[0], next = start, step = start ? 1 : 0;
     const uint32_t *at = pointers.data(), *end = at + pointers.size();
-    while (++at != end && *at == (next += step)) continue;
+    for (; end - at >= 4; next += 4 * step, at += 4) {  // a long file has very many
+        if (at[0] != next || at[1] != next + step || at[2] != next + 2 * step ||
+            at[3] != next + 3 * step)
+            break;
+    }
+    for (; at != end && *at == next; next += step) ++at;
     auto run = static_cast<size_t>(at - pointers.data());
     if (start && !fs_.holds(start, run))
         return damaged("block {} lies at {} ... {} of {}", block, start, start + run - 1,

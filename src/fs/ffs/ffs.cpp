@@ -265,6 +265,16 @@ Result<void> Inode::need_here(uint64_t place)
     return Error::busy;
 }
 
+// How many of these pointers, one at least, name what lies in a row.
+template <class Pointer>
+static uint32_t in_a_row(const std::byte* pointers, uint32_t count, uint32_t step)
+{
+    auto next = load_le<Pointer>(pointers);
+    uint32_t found = 1;
+    while (found < count && load_le<Pointer>(pointers += sizeof next) == (next += step)) ++found;
+    return found;
+}
+
 // From this block of the file on, at most `limit` blocks that are one hole or lie in a row: some of
 // them.
 Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
@@ -275,22 +285,24 @@ Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
         return Extent{first, std::min(limit, known_.blocks - within)};
     }
     const unsigned shift = volume_.pointer_shift();
-    std::byte some[512];
-    const std::byte* pointers = some;
+    const std::byte* pointers = pointers_;
     if (block < direct_pointers) {
         limit = std::min(limit, direct_pointers - block);
-        pointers = pointers_ + (block << shift);
+        pointers += block << shift;
     } else {
         uint64_t holes, place = TRY(place_of_leaf(block, holes));
         if (place == 0) return Extent{0, std::min(limit, holes)};
-        limit = std::min<uint64_t>(limit, (sizeof some - place % sizeof some) >> shift);
+        constexpr size_t least = 512;  // bytes, of which a device has all or none
+        limit = std::min<uint64_t>(limit, (least - place % least) >> shift);
         TRY(need(place));
-        TRY(volume_.cache.read(place, std::span(some).first(static_cast<size_t>(limit << shift))));
+        size_t bytes = static_cast<size_t>(limit) << shift;
+        pointers = TRY(volume_.cache.look(place, bytes)).data();
     }
-    uint64_t first = volume_.pointer(pointers, 0), next = first, blocks = 1;
-    uint64_t step = first ? uint64_t{1} << (volume_.block_shift - volume_.fragment_shift) : 0;
-    while (blocks < limit && volume_.pointer(pointers, blocks) == (next += step)) ++blocks;
-    return Extent{first, blocks};
+    uint64_t first = volume_.pointer(pointers, 0);
+    uint32_t step = first ? 1u << (volume_.block_shift - volume_.fragment_shift) : 0;
+    auto count = static_cast<uint32_t>(limit);
+    return Extent{first, volume_.ufs2 ? in_a_row<uint64_t>(pointers, count, step)
+                                      : in_a_row<uint32_t>(pointers, count, step)};
 }
 
 // Goes down the tree to where on the device the pointer of a block is, one behind the direct ones.
