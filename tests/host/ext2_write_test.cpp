@@ -5,6 +5,7 @@
 #include "ext2_disk.h"
 #include "fs/ext2/ext2.h"
 #include "fs/open_file.h"
+#include "power_steps.h"
 
 namespace {
 
@@ -342,6 +343,33 @@ TEST_P(Ext2PowerCut, LosesNothing)
         ASSERT_TRUE(fs::sync());
         expect_lost_space(after.disk.data);
     });
+}
+
+// The same wherever an order matters, and with each that there is.
+TEST(Ext2Steps, WaitForWhatTheyNeed)
+{
+    for (bool moves_folders : {false, true}) {
+        PowerCutDisk disk(load_image(moves_folders ? "cut-ext2-index.img" : "cut-ext2.img"));
+        PowerSteps steps(disk);
+        {
+            FakeMachine machine;
+            publish_as(disk, "wd0");
+            fs::Volume* volume = fs::mount(disk).value();
+            fs::set_root(volume);
+            steps.run(moves_folders);
+            fs::set_root(nullptr);
+            ASSERT_TRUE(fs::unmount(*volume));
+        }
+        auto check = [&](const PowerCutDisk::Cut& cut) {
+            if (moves_folders)
+                expect_mended(cut.image);
+            else
+                expect_lost_space_at_most(run_checker(cut.image, "e2fsck -fn").output);
+            Disk after(cut.image);
+            steps.compare(cut.moment);
+        };
+        disk.each_flush(1, check, steps.from);
+    }
 }
 
 // An entry that begins a sector goes, and another was put behind it: both sectors change, and one
