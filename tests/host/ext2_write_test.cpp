@@ -5,6 +5,7 @@
 #include "ext2_disk.h"
 #include "fs/ext2/ext2.h"
 #include "fs/open_file.h"
+#include "power_steps.h"
 
 namespace {
 
@@ -16,6 +17,22 @@ const char* const writable[] = {"ext2-1k.img",      "ext2-2k.img",  "ext2-4k.img
 
 struct Ext2Writing : testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Images, Ext2Writing, testing::ValuesIn(writable), name_of);
+
+// The superblock counts what the groups count: e2fsck says nothing if it does not.
+void expect_counted(Disk& disk)
+{
+    std::istringstream said(run_checker(disk.disk.data, "dumpe2fs").output);
+    uint64_t blocks = 0, inodes = 0, size = uint64_t{1024} << le32(&disk.disk.data[1024 + 24]);
+    for (std::string line; std::getline(said, line);) {
+        unsigned of_group = 0, inodes_of_group = 0;
+        const char* format = "  %u free blocks, %u free inodes";
+        if (sscanf(line.c_str(), format, &of_group, &inodes_of_group) != 2) continue;
+        blocks += of_group;
+        inodes += inodes_of_group;
+    }
+    EXPECT_EQ(disk.file_system().free_bytes().value(), blocks * size);
+    EXPECT_EQ(le32(&disk.disk.data[1024 + 16]), inodes);
+}
 
 TEST_P(Ext2Writing, OneOfEverything)
 {
@@ -41,6 +58,7 @@ TEST_P(Ext2Writing, OneOfEverything)
     ASSERT_TRUE(fs::sync());
     expect_sound(disk.disk.data);
     ASSERT_NO_FATAL_FAILURE(disk.mount_again());
+    expect_counted(disk);
     EXPECT_EQ(fs_model::read_all(node("/new")), "Hello");
     EXPECT_EQ(node("/folder/again").links, 2u);
     EXPECT_EQ(node("/new").mode, 0751);
@@ -327,6 +345,33 @@ TEST_P(Ext2PowerCut, LosesNothing)
     });
 }
 
+// The same wherever an order matters, and with each that there is.
+TEST(Ext2Steps, WaitForWhatTheyNeed)
+{
+    for (bool moves_folders : {false, true}) {
+        PowerCutDisk disk(load_image(moves_folders ? "cut-ext2-index.img" : "cut-ext2.img"));
+        PowerSteps steps(disk);
+        {
+            FakeMachine machine;
+            publish_as(disk, "wd0");
+            fs::Volume* volume = fs::mount(disk).value();
+            fs::set_root(volume);
+            steps.run(moves_folders);
+            fs::set_root(nullptr);
+            ASSERT_TRUE(fs::unmount(*volume));
+        }
+        auto check = [&](const PowerCutDisk::Cut& cut) {
+            if (moves_folders)
+                expect_mended(cut.image);
+            else
+                expect_lost_space_at_most(run_checker(cut.image, "e2fsck -fn").output);
+            Disk after(cut.image);
+            steps.compare(cut.moment);
+        };
+        disk.each_flush(1, check, steps.from);
+    }
+}
+
 // An entry that begins a sector goes, and another was put behind it: both sectors change, and one
 // of them may be all that the medium gets.
 TEST(Ext2Sectors, StandForThemselves)
@@ -463,7 +508,7 @@ TEST_P(Ext2Faults, KeepTheLogThatTheMediumNames)
 {
     PowerCutDisk disk(load_image(GetParam().image));
     auto folder = [](unsigned number) { return "/d" + std::to_string(number); };
-    size_t moment = 0;
+    size_t moment = 0, last = 0;
     {
         Mount mount(disk);
         put("/file", "content");
@@ -487,6 +532,7 @@ TEST_P(Ext2Faults, KeepTheLogThatTheMediumNames)
             EXPECT_EQ(fs::sync().error(), Error::device);
         }
         disk.fault = nullptr;
+        last = disk.now();
         ASSERT_TRUE(fs::sync());
     }
     auto check = [&](const PowerCutDisk::Cut& cut) {
@@ -502,6 +548,7 @@ TEST_P(Ext2Faults, KeepTheLogThatTheMediumNames)
     };
     disk.each_cut(12, 1, check, moment);
     disk.each_flush(1, check, moment);
+    for (unsigned seed = 2; seed <= 5; ++seed) disk.each_flush(seed, check, last);
 }
 
 // What is logged because it is in one line with metadata may begin as the log's own blocks do.
@@ -548,6 +595,68 @@ TEST(Ext2Log, HoldsBlocksThatLookLikeItsOwn)
         };
         for (; seed <= 6; ++seed) disk.each_flush(seed, check, from);
         EXPECT_GT(replayed, 2u) << image;
+    }
+}
+
+// Of what commits a transaction the first sector may be all that came to the medium; what was there
+// in the log before must not be taken for the rest.
+TEST(Ext2Log, MayHoldAnythingBefore)
+{
+    std::vector<char> bytes = load_image("journal-v3.img");
+    {
+        Disk replays(bytes);
+        bytes = replays.disk.data;
+    }
+    std::string said = run_checker(bytes, "debugfs -R 'blocks <8>'").output;
+    std::istringstream numbers(said.substr(said.find('\n')));
+    size_t block = 0, size = 1024, count = 0;
+    for (; numbers >> block; ++count) {
+        ASSERT_LT((block + 1) * size, bytes.size());
+        if (count) memset(&bytes[block * size], 0xa5, size);
+    }
+    EXPECT_GT(count, 500u) << said;
+    PowerCutDisk disk(bytes);
+    size_t from = 0;
+    {
+        Mount mount(disk);
+        put("/synced", "content");
+        ASSERT_TRUE(fs::sync());
+        from = disk.now();
+        put("/later", "content");
+    }
+    auto check = [&](const PowerCutDisk::Cut& cut) {
+        Disk after(cut.image);
+        EXPECT_EQ(after.file_system().read_only, nullptr);
+        ASSERT_TRUE(fs::look_up("/synced"));
+        EXPECT_EQ(fs_model::read_all(node("/synced")), "content");
+    };
+    for (unsigned seed = 1; seed <= 30; ++seed) disk.each_flush(seed, check, from);
+}
+
+// What a removed file had may get other contents only when it is known on the medium that the file
+// is no more.
+TEST(Ext2Log, AFileIsThereUntilItsRemovalHasBeenCommitted)
+{
+    for (const char* image : {"large-ext3.img", "large-ext4.img"}) {
+        PowerCutDisk disk(load_image(image));
+        const std::string old = pattern(10'000'000, 1);
+        size_t from = 0;
+        {
+            Mount mount(disk);
+            put("/old", old);  // in both groups
+            ASSERT_TRUE(fs::sync());
+            from = disk.now();
+            ASSERT_TRUE(fs::remove("/old"));
+            put("/new", std::string(5'000'000, 'n'));
+        }
+        disk.each_cut(
+            5, 1,
+            [&](const PowerCutDisk::Cut& cut) {
+                Disk after(cut.image);
+                auto found = fs::look_up("/old");
+                EXPECT_TRUE(!found || fs_model::read_all(*found.value().node) == old) << image;
+            },
+            from);
     }
 }
 

@@ -11,7 +11,7 @@
 #include "fs_model.h"
 #include "images.h"
 #include "lib/bytes.h"
-#include "power_cut.h"
+#include "power_steps.h"
 
 namespace {
 
@@ -542,6 +542,31 @@ TEST_P(FfsPower, MayGoAtAnyMoment)
         fs::set_root(nullptr);
         ASSERT_TRUE(fs::unmount(*again));
     });
+}
+
+TEST_P(FfsPower, StepsWaitForWhatTheyNeed)
+{
+    FakeMachine machine;
+    PowerCutDisk disk(load_image(GetParam()));
+    publish_as(disk, "wd0a");
+    fs::Volume* volume = fs::mount(disk).value();
+    fs::set_root(volume);
+    PowerSteps steps(disk);
+    steps.run();
+    fs::set_root(nullptr);
+    ASSERT_TRUE(fs::unmount(*volume));
+    Checker checker(true);
+    auto check = [&](const PowerCutDisk::Cut& cut) {
+        checker.add(cut.image);
+        ImageDevice after(cut.image);
+        fs::Volume* again = fs::mount(after).value();
+        EXPECT_EQ(again->file_system->read_only, nullptr);
+        fs::set_root(again);
+        steps.compare(cut.moment);
+        fs::set_root(nullptr);
+        ASSERT_TRUE(fs::unmount(*again));
+    };
+    for (unsigned seed = 1; seed <= 2; ++seed) disk.each_flush(seed, check, steps.from);
 }
 
 // ---- what is only read

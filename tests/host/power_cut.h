@@ -51,19 +51,24 @@ public:
         bool reordered;
         std::vector<char> image;
     };
-    // Calls check(cut) for `most` moments, evenly spread from one on. At every second one the
-    // blocks since the last flush have come to the medium in their order, at the others in any:
-    // each has its old contents, or some that it was given since.
+    // Calls check(cut) for `most` moments. At half of them, evenly spread from one on, the blocks
+    // since the last flush have come to the medium in their order. The others are right before
+    // flushes, where the order matters most: each block has its old contents, or some that it was
+    // given since.
     void each_cut(size_t most, unsigned seed, const std::function<void(const Cut&)>& check,
                   size_t from = 0) const
     {
-        size_t span = events_.size() - from;
-        most = std::min(most, span + 1);
-        Cuts cuts(*this, seed, check);
-        for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i)
-            cuts.at(from + (most == 1 ? span : span * i / (most - 1)), i % 2 == 1);
+        std::vector<size_t> moments, before_flushes;
+        for (size_t i = from; i < events_.size(); ++i) {
+            moments.push_back(i);
+            if (events_[i].bytes.empty()) before_flushes.push_back(i);
+        }
+        moments.push_back(events_.size());
+        size_t reordered = std::min(most / 2, 8 * before_flushes.size());
+        at_some(moments, std::min(most - reordered, moments.size()), false, seed, check);
+        at_some(before_flushes, reordered, true, seed, check);
     }
-    // Right before each flush from a moment on, reordered: where the order matters most.
+    // Right before each flush from a moment on, reordered.
     void each_flush(unsigned seed, const std::function<void(const Cut&)>& check,
                     size_t from = 0) const
     {
@@ -111,6 +116,14 @@ private:
         std::vector<char> flushed;
         size_t end = 0;  // of what is in `flushed`
     };
+    void at_some(const std::vector<size_t>& moments, size_t most, bool reordered, unsigned seed,
+                 const std::function<void(const Cut&)>& check) const
+    {
+        Cuts cuts(*this, seed, check);
+        size_t last = moments.empty() ? 0 : moments.size() - 1;
+        for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i)
+            cuts.at(moments[most == 1 ? last : last * i / (most - 1)], reordered);
+    }
     void apply(std::vector<char>& image, const Event& event) const
     {
         std::copy(event.bytes.begin(), event.bytes.end(),

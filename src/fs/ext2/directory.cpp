@@ -731,7 +731,9 @@ Result<void> Ext2Node::rename(std::string_view name, fs::Node& to_node, std::str
     uint64_t entry = fs_.last_entry;
     if (moves) TRY(node.set_parent(to));
     if (!TRY(look_for(name, slot))) return damaged("a name is lost");  // it may have moved
-    TRY(fs_.before(entry, fs_.offset_of(slot.piece.physical) + slot.before));
+    uint64_t old_place = fs_.offset_of(slot.piece.physical) + slot.before;
+    TRY(fs_.before(entry, old_place));
+    TRY(fs_.before(to.inode_at_, old_place));  // the directory may be longer now
     TRY(remove_slot(slot, name));
     if (moves) TRY(drop_subdirectory());
     if (replaced) TRY(to.lost_name(*replaced));

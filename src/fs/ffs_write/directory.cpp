@@ -450,7 +450,9 @@ Result<void> WritableInode::rename(std::string_view name, fs::Node& to, std::str
     uint64_t before = TRY(std::move(entered));
     if (moves) TRY(node.set_parent(target, before, before));
     node.moved_ |= moves;
-    TRY(volume_.cache.order(before, TRY(place_of_piece(from.piece))));
+    uint64_t old_place = TRY(place_of_piece(from.piece));
+    TRY(volume_.cache.order(before, old_place));
+    TRY(volume_.cache.order(TRY(target.place()), old_place));  // which may be longer now
     TRY(erase_name(from, name));
     node.fewer_links();
     if (moves) fewer_links();

@@ -93,14 +93,15 @@ Result<void> WritableVolume::begin()
         TRY(cache.sync());
     }
     if (!was_unclean_) {
-        super_.clean = super_.fmod = 0;
         super_.time = fs::now_s();
         if (!ufs2) super_.old_time = static_cast<int32_t>(super_.time);
+        TRY(write_super());
+        // The time first: without the mark it says nothing. UFS1's is in one sector with the mark.
+        if (ufs2) TRY(cache.order(place_ + offsetof(SuperBlock, time), place_));
+        super_.clean = super_.fmod = 0;
         memset(super_.fsmnt, 0, sizeof super_.fsmnt);
         Text<64> mark = mark_of(super_);
         memcpy(super_.fsmnt, mark.c_str(), mark.size());
-        // The time first: without the mark it says nothing.
-        TRY(cache.order(place_ + offsetof(SuperBlock, time), place_));
         TRY(write_super());
         TRY(cache.sync());
     }
