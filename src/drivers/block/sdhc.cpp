@@ -78,6 +78,7 @@ public:
         if (card_ || (looked_ && !regs_.get<Status::CardEvent>())) return;
         looked_ = true;
         why_.clear();
+        regs_.write<Status>(Status::CardEvent::mask);  // QEMU shows the next card only then
         if (!inserted()) return;
         auto added = add_card();
         if (added) return;
