@@ -79,8 +79,7 @@ public:
         looked_ = true;
         why_.clear();
         regs_.write<Status>(Status::CardEvent::mask);  // QEMU shows the next card only then
-        if (!inserted()) return;
-        auto added = add_card();
+        auto added = inserted() ? add_card() : Result<void>();
         if (added) return;
         log("{}: slot {}: {}", device_.name(), number_,
             why_.empty() ? error_text(added.error()) : why_.c_str());

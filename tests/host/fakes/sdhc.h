@@ -56,9 +56,9 @@ public:
     bool gone = false, never_ready = false, never_stable = false, never_resets = false;
     bool switch_locked = false;
     bool waits_for_acknowledgement = false;  // QEMU: of a removal, before the next card is there
-    unsigned connected_lines = 8;   // data by more of them is garbled
-    bool garbles_silently = false;  // the controller sees no wrong CRC
-    int silent = 0;                 // so many data commands are never answered
+    unsigned connected_lines = 8;            // data by more of them is garbled
+    bool garbles_silently = false;           // the controller sees no wrong CRC
+    int silent = 0;                          // so many data commands are never answered
     int busy = 0;              // so many reads of the state say that DAT is in use; -1: for ever
     uint32_t card_status = 0;  // of the next data command
     bool loses_interrupts = false, late = false;  // late: data comes a while after the command
