@@ -176,6 +176,16 @@ Result<Volume*> volume(std::string_view name)
     return Error::not_found;
 }
 
+Volume* find_mounted(std::string_view name)
+{
+    Volume* volume = find_volume(name);
+    if (volume) return volume;
+    volume = volumes;
+    while (volume && !(volume->channel && volume->channel->tag.view() == name))
+        volume = volume->next;
+    return volume;
+}
+
 Result<void> unmount(Volume& volume)
 {
     if (volume.handles || &volume == root_volume) return Error::busy;

@@ -33,6 +33,8 @@ Result<Volume*> mount(MessageChannel& channel);  // what a file server shares
 // The volume of this name, mounted if it was not. Errors: not_found (no disk, partition or file
 // server has that name), and mount()'s.
 Result<Volume*> volume(std::string_view name);
+// The volume of this name, or of a file server's tag, that is mounted; null if there is none.
+Volume* find_mounted(std::string_view name);
 // Syncs, and forgets the volume. Errors: busy (files are open; the root), and sync()'s: then it
 // stays mounted, but for gone: the device went, and with it what had not been synced.
 Result<void> unmount(Volume& volume);

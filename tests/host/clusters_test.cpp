@@ -307,6 +307,15 @@ TEST_F(LargeDirectories, AreFullAfterSixtyFiveThousandSlotsOnFat)
     EXPECT_EQ(checked.status, 0) << checked.output;
 }
 
+TEST_F(LargeDirectories, MayBeFullUpToTheLastSlot)
+{
+    FakeHeap::total = 64 << 20;
+    ImageDevice disk = make(40, "mkfs.fat -F 32 -s 1");
+    EXPECT_EQ(fill(disk, 70'000, "f"), 65'534u);  // beside "." and ".."
+    auto checked = run_checker(disk.data, "fsck.fat -n");
+    EXPECT_EQ(checked.status, 0) << checked.output;
+}
+
 // ---- other people's tools
 
 struct FatFiles : Written<ImageDevice> {};

@@ -246,6 +246,16 @@ TEST_F(Sdhc, OneThatIsTakenOutIsGoneAlsoIfItComesBack)
     EXPECT_FALSE(fake.power & 1);
 }
 
+TEST_F(Sdhc, TheNextCardIsSeenWhereARemovalHasToBeAcknowledged)
+{
+    fake.waits_for_acknowledgement = true;
+    attach();
+    fake.insert({}), look_for_disks();
+    fake.insert(FakeCard{}), look_for_disks();
+    ASSERT_TRUE(find_block_device("ld1"));
+    EXPECT_TRUE(read(*find_block_device("ld1"), 5, 9));
+}
+
 TEST_F(Sdhc, ACardThatCannotBeUsedIsNamedOnce)
 {
     fake.never_ready = true;

@@ -58,10 +58,8 @@ int api_file_mount(int number)
 
 int api_file_unmount(const char* name)
 {
-    for (fs::Volume* volume = fs::first_volume(); volume; volume = volume->next) {
-        if (volume->name.view() == name) return code(fs::unmount(*volume));
-    }
-    return VESPER_NOT_FOUND;
+    fs::Volume* volume = fs::find_mounted(name);
+    return volume ? code(fs::unmount(*volume)) : VESPER_NOT_FOUND;
 }
 
 int api_file_volume(uint32_t index, vesper_volume* into)
@@ -93,11 +91,9 @@ int api_file_sync_file(int file)
 
 int api_file_set_cache(const char* name, uint32_t bytes)
 {
-    for (fs::Volume* volume = fs::first_volume(); volume; volume = volume->next) {
-        if (volume->name.view() != name) continue;
-        if (!volume->cache) return VESPER_UNSUPPORTED;
-        volume->cache->set_limit(bytes / BlockCache::line_bytes);
-        return 0;
-    }
-    return VESPER_NOT_FOUND;
+    fs::Volume* volume = fs::find_mounted(name);
+    if (!volume) return VESPER_NOT_FOUND;
+    if (!volume->cache) return VESPER_UNSUPPORTED;
+    volume->cache->set_limit(bytes / BlockCache::line_bytes);
+    return 0;
 }

@@ -78,8 +78,8 @@ public:
         if (card_ || (looked_ && !regs_.get<Status::CardEvent>())) return;
         looked_ = true;
         why_.clear();
-        if (!inserted()) return;
-        auto added = add_card();
+        regs_.write<Status>(Status::CardEvent::mask);  // QEMU shows the next card only then
+        auto added = inserted() ? add_card() : Result<void>();
         if (added) return;
         log("{}: slot {}: {}", device_.name(), number_,
             why_.empty() ? error_text(added.error()) : why_.c_str());

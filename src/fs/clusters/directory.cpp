@@ -270,9 +270,10 @@ Result<void> ClusterNode::grow()
     constexpr uint32_t least = 4096, most = 65536;
     if (fixed) return Error::no_space;
     uint32_t cluster_bytes = volume_.shape.cluster_bytes, have = TRY(chain_length());
-    uint64_t bytes = uint64_t{have} * cluster_bytes;
-    if (bytes >= volume_.shape.max_directory_bytes) return Error::no_space;
-    auto wanted = static_cast<uint32_t>(std::clamp<uint64_t>(bytes / 4, least, most));
+    uint64_t bytes = uint64_t{have} * cluster_bytes, limit = volume_.shape.max_directory_bytes;
+    if (bytes >= limit) return Error::no_space;
+    auto wanted = static_cast<uint32_t>(
+        std::min(std::clamp<uint64_t>(bytes / 4, least, most), limit - bytes));
     Clusters run = TRY(volume_.allocate(tail_ + 1, volume_.clusters_for(wanted)));
     uint64_t added = uint64_t{run.count} * cluster_bytes;
     auto result =

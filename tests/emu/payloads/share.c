@@ -59,6 +59,8 @@ static void small_work(void)
     if (f->open("/made/none") != VESPER_NOT_FOUND) check("none", VESPER_INVALID);
     if (f->make_directory("/made") != VESPER_EXISTS) check("there", VESPER_INVALID);
     if (f->remove("/made") != VESPER_NOT_EMPTY) check("not empty", VESPER_INVALID);
+    if (f->unmount("share") != VESPER_BUSY) check("called by its tag", VESPER_INVALID);
+    if (f->set_cache("share", 0) != VESPER_UNSUPPORTED) check("by its tag", VESPER_INVALID);
 }
 
 static void fill(uint32_t megabyte)

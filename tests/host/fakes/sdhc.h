@@ -41,6 +41,10 @@ public:
     std::optional<FakeCard> card = FakeCard{};
     void insert(std::optional<FakeCard> other)
     {
+        if (other && status & 1 << 7 && waits_for_acknowledgement) {
+            next = std::move(other);
+            return;
+        }
         card = std::move(other);
         raise(card ? 1 << 6 : 1 << 7);
         lines = 1, fast = false;
@@ -51,9 +55,10 @@ public:
     uint8_t version = 2;
     bool gone = false, never_ready = false, never_stable = false, never_resets = false;
     bool switch_locked = false;
-    unsigned connected_lines = 8;   // data by more of them is garbled
-    bool garbles_silently = false;  // the controller sees no wrong CRC
-    int silent = 0;                 // so many data commands are never answered
+    bool waits_for_acknowledgement = false;  // QEMU: of a removal, before the next card is there
+    unsigned connected_lines = 8;            // data by more of them is garbled
+    bool garbles_silently = false;           // the controller sees no wrong CRC
+    int silent = 0;                          // so many data commands are never answered
     int busy = 0;              // so many reads of the state say that DAT is in use; -1: for ever
     uint32_t card_status = 0;  // of the next data command
     bool loses_interrupts = false, late = false;  // late: data comes a while after the command
@@ -101,7 +106,10 @@ public:
         case 0x2c: return set_clock(value);
         case 0x2e: EXPECT_LE(value, 0xeu); return;
         case 0x2f: return reset(value);
-        case 0x30: status &= ~value; return;
+        case 0x30:
+            status &= ~value;
+            if (next && !(status & 1 << 7)) insert(std::exchange(next, std::nullopt));
+            return;
         case 0x34: enabled = value; return;
         case 0x38: signals = value; return deliver();
         case 0x58: adma = value; return;
@@ -379,6 +387,7 @@ private:
     }
 
     FakeMachine& machine;
+    std::optional<FakeCard> next;
     uint32_t response[4] = {}, argument = 0, status = 0, enabled = 0, signals = 0, adma = 0;
     uint32_t block_size = 0, block_count = 0, first = 0, due = 0;
     uint16_t clock = 0;
