@@ -170,6 +170,7 @@ public:
     // Before anything is changed. Errors: read_only.
     Result<void> begin_change();
     Result<void> write_all();  // to the medium
+    uint32_t times_written() const { return times_written_; }
     Result<void> write_zeros(uint64_t offset, uint64_t bytes, BlockCache::Kind kind);
 
     uint32_t hash_of(std::string_view name) const;
@@ -250,6 +251,7 @@ private:
     Buffer zeros_, full_groups_, changed_pieces_;  // bits; the latter of the table, 4 KiB each
     bool changed_ = false;                         // since the last sync
     bool marked_ = false;                          // clusters as used, since tables were written
+    uint32_t times_written_ = 0;
     Clusters pending_[256];                        // to be given back
     size_t pending_count_ = 0;
 };
@@ -359,6 +361,7 @@ private:
     Result<void> check_behind(uint32_t place);
     Result<void> put_at_end(uint32_t place, std::span<const std::byte> set);
     Result<void> put(uint32_t place, std::span<const std::byte> set);
+    Result<void> order_new_chunks(uint32_t place, uint64_t later);
     Result<void> erase(const EntrySet& set);
     uint32_t key_of(std::string_view name) const
     {
@@ -405,6 +408,8 @@ private:
     Gap gaps_[8] = {};           // some free slots before the end
     bool may_have_gaps_ = true;  // more
     uint32_t scanned_ = 0;       // up to where none of them are
+    uint32_t old_end_ = 0;       // on the medium, if nothing has been written since
+    uint32_t old_end_at_ = 0;    // so many times_written()
 };
 
 // The slots of a directory, one after the other.

@@ -341,6 +341,8 @@ Result<void> ClusterNode::check_behind(uint32_t place)
 // The rest of the chunk is full of zeros then, and the slots that had to be left out are free.
 Result<void> ClusterNode::put_at_end(uint32_t place, std::span<const std::byte> set)
 {
+    if (old_end_at_ != volume_.times_written()) old_end_ = end_;
+    old_end_at_ = volume_.times_written();
     uint32_t end = place + static_cast<uint32_t>(set.size());
     uint32_t rest = (chunk_bytes - end % chunk_bytes) % chunk_bytes;
     if (fixed) rest = std::min(rest, fixed_bytes - end);
@@ -364,6 +366,18 @@ Result<void> ClusterNode::put(uint32_t place, std::span<const std::byte> set)
     if (place >= end_) return put_at_end(place, set);
     TRY(write_slots(place, set, volume_.shape.body_last));
     fill_gaps(place, static_cast<uint32_t>(set.size()) / slot_bytes);
+    return {};
+}
+
+// On the medium a directory ends before a chunk that is not there yet: what is behind that is not
+// in it.
+Result<void> ClusterNode::order_new_chunks(uint32_t place, uint64_t later)
+{
+    constexpr uint32_t most = 64 * chunk_bytes;
+    if (old_end_at_ != volume_.times_written()) return {};
+    uint32_t at = old_end_ / chunk_bytes * chunk_bytes, chunk = place / chunk_bytes * chunk_bytes;
+    if (at + most < chunk) return volume_.write_all();
+    for (; at < chunk; at += chunk_bytes) TRY(volume_.cache().order(TRY(locate(at)), later));
     return {};
 }
 
@@ -540,7 +554,7 @@ Result<bool> ClusterNode::rename_in_chunk(ClusterNode& node, const EntrySet& old
 Result<void> ClusterNode::finish_rename(ClusterNode& node, const EntrySet& old, ClusterNode& to,
                                         uint32_t place, uint32_t count)
 {
-    uint64_t last = TRY(to.body_of(place, count));
+    uint64_t last = TRY(to.body_of(place, count)), old_body = TRY(body_of(old.position, old.slots));
     if (&to != this && node.type == NodeType::directory) {
         if (uint64_t parent_link = TRY(volume_.parent_link(node))) {
             TRY(volume_.cache().order(last, parent_link));
@@ -548,7 +562,8 @@ Result<void> ClusterNode::finish_rename(ClusterNode& node, const EntrySet& old, 
             last = parent_link;
         }
     }
-    TRY(volume_.cache().order(last, TRY(body_of(old.position, old.slots))));
+    TRY(volume_.cache().order(last, old_body));
+    TRY(to.order_new_chunks(place, old_body));
     TRY(erase(old));
     volume_.nodes.remove(node);
     return to.settle(node, place);

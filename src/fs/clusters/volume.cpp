@@ -458,6 +458,7 @@ Result<void> ClusterVolume::write_all()
 {
     TRY(write_tables());
     TRY(cache_.sync());
+    ++times_written_;
     removed.clear();
     return {};
 }
