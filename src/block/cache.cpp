@@ -458,11 +458,11 @@ bool BlockCache::Runs::begin_line(uint64_t number, bool more)
 {
     std::byte* staging = cache_.get_staging();
     if (!staging) return false;
-    new (&line_request_)
-        BlockRequest{.first = cache_.block_of(number * line_bytes),
-                     .count = static_cast<uint32_t>(cache_.length_of(number) >> cache_.block_shift_),
-                     .data = staging + staging_lines * line_bytes,
-                     .more = more};
+    new (&line_request_) BlockRequest{
+        .first = cache_.block_of(number * line_bytes),
+        .count = static_cast<uint32_t>(cache_.length_of(number) >> cache_.block_shift_),
+        .data = staging + staging_lines * line_bytes,
+        .more = more};
     line_ = number;
     cache_.device_.submit(line_request_);
     return true;

@@ -44,11 +44,11 @@ struct Clusters {  // adjacent ones
 // What a volume is made of.
 struct Shape {
     const char* type = "";
-    unsigned entry_bits = 0;  // of the allocation table: 12, 16, or 32
-    uint32_t entry_mask = 0;  // what of an entry counts
+    unsigned entry_bits = 0;     // of the allocation table: 12, 16, or 32
+    uint32_t entry_mask = 0;     // what of an entry counts
     uint32_t cluster_bytes = 0;  // a power of two
-    uint32_t clusters = 0;  // they are numbered from 2
-    uint64_t fat = 0;       // where on the volume, in bytes
+    uint32_t clusters = 0;       // they are numbered from 2
+    uint64_t fat = 0;            // where on the volume, in bytes
     uint64_t fat_bytes = 0;
     unsigned fat_copies = 0;  // the same thing, one after the other
     uint64_t data = 0;        // cluster 2
@@ -137,8 +137,8 @@ public:
     uint64_t index_of(uint64_t offset) const { return offset >> cluster_shift_; }
     uint32_t clusters_for(uint64_t bytes) const
     {
-        return static_cast<uint32_t>(std::min<uint64_t>(
-            index_of(bytes) + ((bytes & (shape.cluster_bytes - 1)) != 0), ~0u));
+        return static_cast<uint32_t>(
+            std::min<uint64_t>(index_of(bytes) + ((bytes & (shape.cluster_bytes - 1)) != 0), ~0u));
     }
 
     // ---- the allocation table. What is changed in it comes to the cache at write_tables().
@@ -252,7 +252,7 @@ private:
     bool changed_ = false;                         // since the last sync
     bool marked_ = false;                          // clusters as used, since tables were written
     uint32_t times_written_ = 0;
-    Clusters pending_[256];                        // to be given back
+    Clusters pending_[256];  // to be given back
     size_t pending_count_ = 0;
 };
 

@@ -170,14 +170,15 @@ Result<uint32_t> ClusterVolume::adjacent_after(uint32_t cluster)
     if (shape.entry_bits == 12) return uint32_t{0};
     uint32_t bytes = shape.entry_bits / 8;
     auto entries = TRY(table_.look(uint64_t{cluster} * bytes));
-    auto left = std::min(static_cast<uint32_t>(entries.size()) / bytes,
-                         shape.clusters + 1 - cluster);
+    auto left =
+        std::min(static_cast<uint32_t>(entries.size()) / bytes, shape.clusters + 1 - cluster);
     const std::byte* at = entries.data();
     uint32_t next = cluster + 1, end = next + left, mask = shape.entry_mask;
     if (bytes == 4) {
         for (; end - next >= 4; next += 4, at += 16) {
             if (((le32(at) ^ next) | (le32(at + 4) ^ (next + 1)) | (le32(at + 8) ^ (next + 2)) |
-                 (le32(at + 12) ^ (next + 3))) & mask)
+                 (le32(at + 12) ^ (next + 3))) &
+                mask)
                 break;
         }
         for (; next != end && (le32(at) & mask) == next; ++next) at += 4;
