@@ -127,6 +127,34 @@ def test_a_payload_changes_a_volume_and_the_checker_finds_nothing(written, fs):
     assert done.returncode == 0
 
 
+def test_long_files_that_others_made_are_read(tmp_path, boot):
+    """Longer than one block of pointers, one extent, or one line of a FAT leads to, in blocks of
+    4 KiB; each byte counts."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    content = os.urandom(13 * MIB + 777)
+    (tree / "big").write_bytes(content)
+    ext, ffs = "mke2fs -q -b 4096 -d {tree} -t ", "makefs -t ffs -s 32m -o "
+    options = []
+    for fs, make in {"ext2": ext + "ext2 {disk}", "ext4": ext + "ext4 {disk}",
+                     "ffs1": ffs + "version=1,bsize=8192,fsize=1024 {disk} {tree}",
+                     "ffs2": ffs + "version=2,bsize=4096,fsize=4096 {disk} {tree}",
+                     "fat32": "mkfs.fat -F 32 -s 8 {disk}"}.items():
+        disk = tmp_path / f"{fs}.img"
+        with disk.open("wb") as file:
+            file.truncate((300 if fs == "fat32" else 32) * MIB)
+        tool(*make.format(tree=tree, disk=disk).split())
+        if fs == "fat32":
+            tool("mcopy", "-i", disk, tree / "big", "::big")
+        options += [*disks.drive(disk, fs), "-device", f"virtio-blk-pci,drive={fs}"]
+    machine = boot(HERE / "payloads/sum.c", "--fs", "tar", qemu_options=tuple(options))
+    machine.see("the payload returned 0 ", seconds=120)
+    said = re.findall(r"^(\w+) from (\d+): ([0-9a-f]+), 0$", machine.text(), re.M)
+    wanted = {start: f"{zlib.crc32(content[start:]):x}" for start in (12345, 0)}
+    assert sorted(said) == sorted((fs, str(start), crc) for start, crc in wanted.items()
+                                  for fs in ("ext2", "ext4", "ffs1", "ffs2", "fat32"))
+
+
 # ---- Linux ----
 
 def linux() -> tuple[Path, Path]:
