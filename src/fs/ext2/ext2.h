@@ -826,6 +826,7 @@ private:
     Run run_;                     // what was mapped last
     Run ahead_;                   // what follows
     uint64_t soon_ = 0;           // what was not here when it looked ahead, or 0
+    uint64_t guessed_ = 0;        // the end of a run behind which read_guess() has what follows
     bool looks_ahead_ = false;    // just now
     uint64_t room_hint_ = 0;      // directories: no room before this block
     uint8_t kind_ = 0;            // as in the inode's mode

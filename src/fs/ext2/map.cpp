@@ -21,7 +21,7 @@ void Ext2Node::look_ahead(uint64_t offset, size_t bytes)
 {
     soon_ = 0;
     uint64_t end = std::min(offset + 4 * uint64_t{bytes}, size);
-    if (fs_.offset_of(run_.end) >= end || ahead_.has(run_.end)) return;
+    if (fs_.offset_of(run_.end) >= end || ahead_.has(run_.end) || guessed_ == run_.end) return;
     Run now = run_;
     looks_ahead_ = true;
     if (map(run_.end)) {
@@ -29,7 +29,10 @@ void Ext2Node::look_ahead(uint64_t offset, size_t bytes)
         if (fs_.offset_of(run_.end) < size) (void)map(run_.end);
     }
     looks_ahead_ = false;
-    if (fs_.offset_of(run_.end) > offset && pointers_follow()) soon_ = 0;  // read_guess() has them
+    if (fs_.offset_of(run_.end) > offset && pointers_follow()) {  // read_guess() has them
+        soon_ = 0;
+        guessed_ = run_.end;
+    }
     run_ = now;
 }
 
@@ -148,6 +151,7 @@ Result<void> Ext2Node::fill_hole(uint64_t block, uint32_t wanted, Content conten
 {
     uint64_t room = run_.end - block;
     ahead_ = {};
+    guessed_ = 0;
     wanted = static_cast<uint32_t>(std::min<uint64_t>(wanted, room));
     if (run_.unwritten) return write_unwritten(block, wanted);
     uint64_t goal = TRY(goal_for(block));
