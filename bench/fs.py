@@ -145,18 +145,18 @@ def measure(title: str, make, repeat: int) -> dict[str, list[Row]]:
 
 def show_files(names: list[str], quick: bool, repeat: int) -> None:
     mib, count = (8, 200) if quick else (64, 10000)
-    print(f"\n{'':32}{'speed':>25}{'instructions':>37}")
+    print(f"\n{'':32}{'speed':>27}{'instructions':>37}")
     for fs in names:
         found = measure(f"files on {fs}", lambda system: files(fs, system, quick), repeat)
         linux, vesper = (by_name(found[system]) for system in SYSTEMS)
-        print(f"\n{fs:32}{'Linux':>9}{'Vesper':>9}{'ratio':>7}{'Linux':>14}{'Vesper':>11}"
+        print(f"\n{fs:32}{'Linux':>10}{'Vesper':>10}{'ratio':>7}{'Linux':>14}{'Vesper':>11}"
               f"{'ratio':>7}")
         for name, title, large in FILES:
             if name not in linux and name not in vesper:
                 continue
             done = mib if large else count
             print(f"{title:27}{'MB/s' if large else '/s':>5}"
-                  + pair(linux.get(name), vesper.get(name), 9, 9,
+                  + pair(linux.get(name), vesper.get(name), 10, 10,
                          lambda row: done * (MIB / 1e6 if large else 1) / row.seconds, 2)
                   + pair(linux.get(name), vesper.get(name), 14, 11,
                          lambda row: row.instructions / done, 3), flush=True)
