@@ -740,4 +740,36 @@ TEST_P(ClusterCuts, StepsWaitForWhatTheyNeed)
     for (unsigned seed = 1; seed <= 2; ++seed) disk.each_flush(seed, check, steps.from);
 }
 
+// Each of their sets fills a chunk of the folder, and the first of them waits for another chunk.
+TEST_P(ClusterCuts, LoseNothingThatIsMovedBehindManyNewNames)
+{
+    auto name = [](unsigned number) {
+        return "/d0/" + std::string(150, 'n') + std::to_string(1000 + number);
+    };
+    auto make = [](const std::string& path) {
+        return bool(fs::create(path, NodeType::file, 0644));
+    };
+    constexpr unsigned old = 580, together = 650;
+    ASSERT_TRUE(fs::create("/d0", NodeType::directory, 0755));
+    ASSERT_TRUE(make("/moves"));
+    for (unsigned i = 0; i < old; ++i) ASSERT_TRUE(make(name(i))) << i;
+    ASSERT_TRUE(fs::sync());
+    size_t from = disk.now();
+    ASSERT_TRUE(fs::remove(name(5)));
+    ASSERT_TRUE(make(name(old)));  // takes its place
+    ASSERT_TRUE(make(name(5)));
+    for (unsigned i = old + 1; i < together; ++i) ASSERT_TRUE(make(name(i)));
+    ASSERT_TRUE(fs::rename("/moves", name(together)));
+    fs::set_root(nullptr);
+    ASSERT_TRUE(fs::unmount(*volume));
+    auto check = [&](const PowerCutDisk::Cut& cut) {
+        ImageDevice left(cut.image, GetParam().block_bytes);
+        left.name = Text<16>("left");
+        fs::Volume* again = fs::mount(left).value();
+        EXPECT_TRUE(fs::look_up("left:/moves") || fs::look_up("left:" + name(together)));
+        ASSERT_TRUE(fs::unmount(*again));
+    };
+    for (unsigned seed = 1; seed <= 4; ++seed) disk.each_flush(seed, check, from);
+}
+
 }  // namespace

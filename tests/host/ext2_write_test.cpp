@@ -157,6 +157,22 @@ TEST(Ext2Cost, AChecksumIsChangedNotComputed)
 
 // ---- The power goes
 
+struct Mount {
+    explicit Mount(PowerCutDisk& disk)
+    {
+        publish_as(disk, "wd0");
+        volume = fs::mount(disk).value();
+        fs::set_root(volume);
+    }
+    ~Mount()
+    {
+        fs::set_root(nullptr);
+        EXPECT_TRUE(fs::unmount(*volume));
+    }
+    FakeMachine machine;
+    fs::Volume* volume;
+};
+
 // Changes at random, and what there has to be after each sync.
 class Workload {
 public:
@@ -309,15 +325,10 @@ TEST_P(Ext2PowerCut, LosesNothing)
     PowerCutDisk disk(load_image(test.image));
     Workload workload(disk, 3);
     {
-        FakeMachine machine;
-        publish_as(disk, "wd0");
-        fs::Volume* volume = fs::mount(disk).value();
-        if (test.lines) volume->cache->set_limit(test.lines);
-        if (test.lines) volume->file_system->nodes.set_limit(8);
-        fs::set_root(volume);
+        Mount mount(disk);
+        if (test.lines) mount.volume->cache->set_limit(test.lines);
+        if (test.lines) mount.volume->file_system->nodes.set_limit(8);
         workload.run(8, 25, test.small_files);
-        fs::set_root(nullptr);
-        ASSERT_TRUE(fs::unmount(*volume));
     }
     disk.each_cut(cuts(25), 1, [&](const PowerCutDisk::Cut& cut) {
         auto state = workload.states.rbegin();
@@ -352,13 +363,8 @@ TEST(Ext2Steps, WaitForWhatTheyNeed)
         PowerCutDisk disk(load_image(moves_folders ? "cut-ext2-index.img" : "cut-ext2.img"));
         PowerSteps steps(disk);
         {
-            FakeMachine machine;
-            publish_as(disk, "wd0");
-            fs::Volume* volume = fs::mount(disk).value();
-            fs::set_root(volume);
+            Mount mount(disk);
             steps.run(moves_folders);
-            fs::set_root(nullptr);
-            ASSERT_TRUE(fs::unmount(*volume));
         }
         auto check = [&](const PowerCutDisk::Cut& cut) {
             if (moves_folders)
@@ -381,20 +387,15 @@ TEST(Ext2Sectors, StandForThemselves)
     constexpr int in_first = 30;
     size_t synced = 0;
     {
-        FakeMachine machine;
-        publish_as(disk, "wd0");
-        fs::Volume* volume = fs::mount(disk).value();
-        fs::set_root(volume);
+        Mount mount(disk);
         ASSERT_TRUE(fs::create("/d", NodeType::directory, 0755));
         for (int n = 0; n <= in_first; ++n) put(name(n), "");
         ASSERT_TRUE(fs::sync());
         synced = disk.now();
         put(name(in_first + 1), "");
         ASSERT_TRUE(fs::remove(name(in_first)));
-        fs::set_root(nullptr);
-        ASSERT_TRUE(fs::unmount(*volume));
-        ASSERT_GT(disk.now(), synced);
     }
+    ASSERT_GT(disk.now(), synced);
     disk.each_cut(
         10'000, 1,
         [&](const PowerCutDisk::Cut& cut) {
@@ -420,22 +421,6 @@ INSTANTIATE_TEST_SUITE_P(
                     CutCase{"journal-v3.img", true, 0, 200}));
 
 // ---- Writes fail
-
-struct Mount {
-    explicit Mount(PowerCutDisk& disk)
-    {
-        publish_as(disk, "wd0");
-        volume = fs::mount(disk).value();
-        fs::set_root(volume);
-    }
-    ~Mount()
-    {
-        fs::set_root(nullptr);
-        EXPECT_TRUE(fs::unmount(*volume));
-    }
-    FakeMachine machine;
-    fs::Volume* volume;
-};
 
 // One that fails, or some in a row; of the first some blocks may have come to the medium.
 struct FailingWrites {

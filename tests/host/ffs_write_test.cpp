@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <random>
 #include <sstream>
@@ -430,7 +431,20 @@ TEST_P(FfsLarge, WriteErrorsHarmNothingThatWasThere)
     EXPECT_EQ(text("/stays"), content(50'000, 9));
 }
 
-struct FfsPower : testing::TestWithParam<std::string> {};
+struct FfsPower : testing::TestWithParam<std::string> {
+    // On the volume as the root, which is unmounted then.
+    void use(const std::function<void(fs::Volume&)>& work)
+    {
+        publish_as(disk, "wd0a");
+        fs::Volume* volume = fs::mount(disk).value();
+        fs::set_root(volume);
+        work(*volume);
+        fs::set_root(nullptr);
+        ASSERT_TRUE(fs::unmount(*volume));
+    }
+    FakeMachine machine;
+    PowerCutDisk disk{load_image(GetParam())};
+};
 INSTANTIATE_TEST_SUITE_P(Images, FfsPower,
                          testing::Values("ffs1_empty_4096_512.img", "ffs2_empty_4096_512.img",
                                          "ffs1_empty_8192_1024.img", "ffs2_empty_4096_4096.img"),
@@ -503,15 +517,11 @@ std::vector<State> work(const PowerCutDisk& disk, unsigned seed, unsigned steps)
 
 TEST_P(FfsPower, MayGoAtAnyMoment)
 {
-    FakeMachine machine;
-    PowerCutDisk disk(load_image(GetParam()));
-    publish_as(disk, "wd0a");
-    fs::Volume* volume = fs::mount(disk).value();
-    fs::set_root(volume);
-    if (GetParam().find("4096_512") != GetParam().npos) volume->file_system->nodes.set_limit(8);
-    std::vector<State> states = work(disk, 1, cuts(200));
-    fs::set_root(nullptr);
-    ASSERT_TRUE(fs::unmount(*volume));
+    std::vector<State> states;
+    use([&](fs::Volume& volume) {
+        if (GetParam().find("4096_512") != GetParam().npos) volume.file_system->nodes.set_limit(8);
+        states = work(disk, 1, cuts(200));
+    });
     Checker checker(true);
     unsigned cut_number = 0;
     disk.each_cut(cuts(100), 1, [&](const PowerCutDisk::Cut& cut) {
@@ -546,15 +556,8 @@ TEST_P(FfsPower, MayGoAtAnyMoment)
 
 TEST_P(FfsPower, StepsWaitForWhatTheyNeed)
 {
-    FakeMachine machine;
-    PowerCutDisk disk(load_image(GetParam()));
-    publish_as(disk, "wd0a");
-    fs::Volume* volume = fs::mount(disk).value();
-    fs::set_root(volume);
     PowerSteps steps(disk);
-    steps.run();
-    fs::set_root(nullptr);
-    ASSERT_TRUE(fs::unmount(*volume));
+    use([&](fs::Volume&) { steps.run(); });
     Checker checker(true);
     auto check = [&](const PowerCutDisk::Cut& cut) {
         checker.add(cut.image);

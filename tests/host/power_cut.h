@@ -53,8 +53,8 @@ public:
     };
     // Calls check(cut) for `most` moments. At half of them, evenly spread from one on, the blocks
     // since the last flush have come to the medium in their order. The others are right before
-    // flushes, where the order matters most: each block has its old contents, or some that it was
-    // given since.
+    // flushes and at the end, where the order matters most: each block has its old contents, or
+    // some that it was given since.
     void each_cut(size_t most, unsigned seed, const std::function<void(const Cut&)>& check,
                   size_t from = 0) const
     {
@@ -64,17 +64,18 @@ public:
             if (events_[i].bytes.empty()) before_flushes.push_back(i);
         }
         moments.push_back(events_.size());
+        before_flushes.push_back(events_.size());
         size_t reordered = std::min(most / 2, 8 * before_flushes.size());
         at_some(moments, std::min(most - reordered, moments.size()), false, seed, check);
         at_some(before_flushes, reordered, true, seed, check);
     }
-    // Right before each flush from a moment on, reordered.
+    // Right before each flush from a moment on, and at the end, reordered.
     void each_flush(unsigned seed, const std::function<void(const Cut&)>& check,
                     size_t from = 0) const
     {
         Cuts cuts(*this, seed, check);
-        for (size_t i = from; i < events_.size() && !testing::Test::HasFatalFailure(); ++i) {
-            if (events_[i].bytes.empty()) cuts.at(i, true);
+        for (size_t i = from; i <= events_.size() && !testing::Test::HasFatalFailure(); ++i) {
+            if (i == events_.size() || events_[i].bytes.empty()) cuts.at(i, true);
         }
     }
 
@@ -120,7 +121,7 @@ private:
                  const std::function<void(const Cut&)>& check) const
     {
         Cuts cuts(*this, seed, check);
-        size_t last = moments.empty() ? 0 : moments.size() - 1;
+        size_t last = moments.size() - 1;
         for (size_t i = 0; i < most && !testing::Test::HasFatalFailure(); ++i)
             cuts.at(moments[most == 1 ? last : last * i / (most - 1)], reordered);
     }

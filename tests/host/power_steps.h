@@ -7,6 +7,10 @@
 //   ... unmount; then for each cut of the disk from steps.from on: check it, mount it ...
 //   steps.compare(cut.moment);
 #pragma once
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
 #include "fs/volumes.h"
 #include "fs_model.h"
 #include "power_cut.h"

@@ -292,8 +292,8 @@ Result<Inode::Extent> Inode::extent_from(uint64_t block, uint64_t limit)
     } else {
         uint64_t holes, place = TRY(place_of_leaf(block, holes));
         if (place == 0) return Extent{0, std::min(limit, holes)};
-        constexpr size_t least = 512;  // bytes, of which a device has all or none
-        limit = std::min<uint64_t>(limit, (least - place % least) >> shift);
+        constexpr size_t sector = 512;  // bytes, of which a device has all or none
+        limit = std::min<uint64_t>(limit, (sector - place % sector) >> shift);
         TRY(need(place));
         size_t bytes = static_cast<size_t>(limit) << shift;
         pointers = TRY(volume_.cache.look(place, bytes)).data();
