@@ -8,7 +8,7 @@
 // since a block that has been freed is not used before that.
 // Supports: replay with revoked blocks, checksums of versions 2 and 3, 64 bits. Not: journals on
 // another device, fast commits, asynchronous ones without checksums.
-#include "fs/ext2/ext2.h"
+#include "fs/ext2/journal.h"
 
 namespace ext {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ext2: which volumes it knows, and when what is written.
-#include "fs/ext2/ext2.h"
+#include "fs/ext2/journal.h"
 
 namespace ext {
 
