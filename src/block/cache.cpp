@@ -33,6 +33,7 @@ namespace {
 
 constexpr size_t straight_write = 16;  // lines from which on none is copied
 constexpr size_t staging_lines = 16;   // what goes to the device at once
+constexpr size_t soon_lines = 4;       // what comes along with a long read
 constexpr size_t least_lines = 3, fewest = 32, most = 4096;
 constexpr hal::Duration request_limit = {60'000'000};
 constexpr size_t share = 8;         // of the kernel's memory, for one volume's lines
@@ -214,9 +215,22 @@ void BlockCache::set_limit(size_t lines)
 Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
 {
     if (is_of_another_medium()) return Error::gone;
-    uint64_t first = block_of(number * line_bytes);
+    return device_.read(block_of(number * line_bytes), blocks_of(number, lines), into);
+}
+
+uint32_t BlockCache::blocks_of(uint64_t number, size_t lines) const
+{
     size_t bytes = (lines - 1) * line_bytes + length_of(number + lines - 1);
-    return device_.read(first, static_cast<uint32_t>(bytes >> block_shift_), into);
+    return static_cast<uint32_t>(bytes >> block_shift_);
+}
+
+// How many lines from this one on, which is not here, are not; `most` at most.
+size_t BlockCache::missing_from(uint64_t number, size_t most)
+{
+    uint64_t left = (bytes_ + line_bytes - 1) / line_bytes - number;
+    size_t lines = 1, end = static_cast<size_t>(std::min<uint64_t>(most, left));
+    while (lines < end && !find(number + lines)) ++lines;
+    return lines;
 }
 
 // How many lines to read from this one on, which is not there: more, the longer somebody has been
@@ -224,9 +238,7 @@ Result<void> BlockCache::load(uint64_t number, size_t lines, std::byte* into)
 size_t BlockCache::ahead(uint64_t number)
 {
     run_ = number == next_miss_ ? std::min({run_ * 2, staging_lines, limit_ / 4}) : 1;
-    size_t lines = 1, end = static_cast<size_t>(std::min<uint64_t>(
-                          run_, (bytes_ + line_bytes - 1) / line_bytes - number));
-    while (lines < end && !find(number + lines)) ++lines;
+    size_t lines = missing_from(number, run_);
     next_miss_ = number + lines;
     return lines;
 }
@@ -426,7 +438,7 @@ void BlockCache::Runs::end_all()
 {
     if (begun_ == ended_) return;
     while (begun_ != ended_) end_first();
-    if (line_ != no_line) end_line();
+    if (line_ != no_line) end_lines();
     cache_.runs_ = outer_;
 }
 
@@ -434,7 +446,7 @@ Result<bool> BlockCache::Runs::take_along(uint64_t offset)
 {
     if (!cache_.can_take_along(offset)) return false;
     TRY(begin_rest(true));
-    return begun_ != ended_ && begin_line(offset / line_bytes, true);
+    return begun_ != ended_ && begin_lines(offset / line_bytes, 1, true);
 }
 
 Result<bool> BlockCache::Runs::begin_last(uint64_t soon)
@@ -442,7 +454,7 @@ Result<bool> BlockCache::Runs::begin_last(uint64_t soon)
     bool wants_line = soon && cache_.can_take_along(soon);
     TRY(begin_rest(wants_line));
     if (begun_ == ended_) return false;
-    if (wants_line) begin_line(soon / line_bytes, false);
+    if (wants_line) begin_lines(soon / line_bytes, soon_lines, false);
     return true;
 }
 
@@ -453,27 +465,30 @@ Result<void> BlockCache::Runs::finish_long()
     return result_;
 }
 
-// It is nothing that must be there.
-bool BlockCache::Runs::begin_line(uint64_t number, bool more)
+// As many as there are before one that is here, `most` at most. They are nothing that must be
+// there.
+bool BlockCache::Runs::begin_lines(uint64_t number, size_t most, bool more)
 {
     std::byte* staging = cache_.get_staging();
     if (!staging) return false;
-    new (&line_request_) BlockRequest{
-        .first = cache_.block_of(number * line_bytes),
-        .count = static_cast<uint32_t>(cache_.length_of(number) >> cache_.block_shift_),
-        .data = staging + staging_lines * line_bytes,
-        .more = more};
     line_ = number;
+    line_count_ = cache_.missing_from(number, most);
+    new (&line_request_) BlockRequest{.first = cache_.block_of(number * line_bytes),
+                                      .count = cache_.blocks_of(number, line_count_),
+                                      .data = staging + staging_lines * line_bytes,
+                                      .more = more};
     cache_.device_.submit(line_request_);
     return true;
 }
 
-void BlockCache::Runs::end_line()
+void BlockCache::Runs::end_lines()
 {
     wait_for(line_request_);
     uint64_t number = std::exchange(line_, no_line);
-    if (line_request_.result && !cache_.find(number))
-        cache_.keep(number, 1, line_request_.data, nullptr);
+    for (size_t i = 0; line_request_.result && i < line_count_; ++i) {
+        if (!cache_.find(number + i))
+            cache_.keep(number + i, 1, line_request_.data + i * line_bytes, nullptr);
+    }
 }
 
 // It is not here, and there is room for one.
@@ -783,7 +798,7 @@ Result<void> BlockCache::make_room()
 std::byte* BlockCache::get_staging()
 {
     if (staging_.size() == 0) {
-        if (auto made = Buffer::of((staging_lines + 1) * line_bytes))
+        if (auto made = Buffer::of((staging_lines + soon_lines) * line_bytes))
             staging_ = std::move(made).value();
     }
     return staging_.data();

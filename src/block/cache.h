@@ -148,6 +148,8 @@ private:
     }
     Result<Line*> fetch(uint64_t number, bool whole = false);
     Result<void> fill(Line& line, uint64_t number);
+    uint32_t blocks_of(uint64_t number, size_t lines) const;
+    size_t missing_from(uint64_t number, size_t most);
     size_t ahead(uint64_t number);
     bool read_ahead(Line& line, uint64_t number, size_t lines);
     void keep(uint64_t number, size_t lines, const std::byte* from, const Line* but);
@@ -252,9 +254,9 @@ private:
     Result<void> finish_long();
     Result<void> begin_rest(bool more);
     Result<void> begin(uint64_t offset, std::span<std::byte> into, bool more);
-    bool begin_line(uint64_t number, bool more);
+    bool begin_lines(uint64_t number, size_t most, bool more);
     void end_first();
-    void end_line();
+    void end_lines();
     void end_all();
     void wait_for(BlockRequest& request);
 
@@ -265,8 +267,9 @@ private:
     unsigned begun_ = 0, ended_ = 0;
     Result<void> result_;
     Runs* outer_ = nullptr;    // others of the cache
-    uint64_t line_ = no_line;  // that comes along
-    union {                    // not made: short reads have none
+    uint64_t line_ = no_line;  // the first of those that come along
+    size_t line_count_ = 0;
+    union {  // not made: short reads have none
         BlockRequest requests_[most];
     };
     union {

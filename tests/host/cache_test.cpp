@@ -389,20 +389,51 @@ TEST_F(Runs, LeaveTimeToLookAhead)
     EXPECT_TRUE(cache->is_here(32768 + 512));
 }
 
+TEST_F(Runs, FourLinesComeAlongAtMost)
+{
+    auto begin_with = [&](uint64_t soon) {
+        BlockCache::Runs runs(*cache, 16384);
+        ASSERT_TRUE(runs.read(0, std::span(bytes).first(16384)));
+        ASSERT_TRUE(runs.begin_all(soon));
+        ASSERT_TRUE(runs.finish());
+    };
+    constexpr uint64_t middle = 1 << 20, line = BlockCache::line_bytes;
+    const uint64_t end = disk.data.size();
+    std::byte b[4];
+    ASSERT_TRUE(cache->read(middle + 2 * line, b));
+    begin_with(middle + 100);
+    EXPECT_TRUE(cache->is_here(middle) && cache->is_here(middle + line));
+    EXPECT_FALSE(cache->is_here(middle + 3 * line)) << "one in front of it was here";
+    begin_with(middle + 3 * line);
+    EXPECT_TRUE(cache->is_here(middle + 3 * line) && cache->is_here(middle + 6 * line));
+    EXPECT_FALSE(cache->is_here(middle + 7 * line));
+    begin_with(end - 2 * line);
+    EXPECT_TRUE(cache->is_here(end - 1));
+    disk.reads = 0;
+    for (uint64_t at : {middle + line, middle + 4 * line, middle + 6 * line + 9, end - line - 4}) {
+        ASSERT_TRUE(cache->read(at, b));
+        EXPECT_EQ(memcmp(b, &disk.data[at], 4), 0) << at;
+    }
+    EXPECT_EQ(disk.reads, 0u);
+}
+
 TEST_F(Runs, WhatIsWrittenMeanwhileIsNotUndone)
 {
-    BlockCache::Runs runs(*cache, 65536);
-    ASSERT_TRUE(runs.read(0, std::span(bytes).first(16384)));
-    EXPECT_TRUE(runs.begin_all(1 << 20).value());
-    std::byte one[] = {std::byte{0xee}}, b[1];
-    ASSERT_TRUE(cache->write((1 << 20) + 7, one));
-    ASSERT_TRUE(runs.finish());
-    ASSERT_TRUE(cache->read((1 << 20) + 7, b));
-    EXPECT_EQ(b[0], one[0]);
-    one[0] = std::byte{0xdd};
-    ASSERT_TRUE(cache->write((1 << 20) + 7, one));
-    ASSERT_TRUE(cache->sync());
-    EXPECT_EQ(disk.data[(1 << 20) + 7], one[0]) << "it is there once";
+    for (uint64_t at : {1 << 20, (1 << 20) + 40960}) {  // the first line that comes, the second
+        uint64_t place = at + 7;
+        BlockCache::Runs runs(*cache, 65536);
+        ASSERT_TRUE(runs.read(0, std::span(bytes).first(16384)));
+        EXPECT_TRUE(runs.begin_all(at == 1 << 20 ? at : at - BlockCache::line_bytes).value());
+        std::byte one[] = {std::byte{0xee}}, b[1];
+        ASSERT_TRUE(cache->write(place, one));
+        ASSERT_TRUE(runs.finish());
+        ASSERT_TRUE(cache->read(place, b));
+        EXPECT_EQ(b[0], one[0]);
+        one[0] = std::byte{0xdd};
+        ASSERT_TRUE(cache->write(place, one));
+        ASSERT_TRUE(cache->sync());
+        EXPECT_EQ(disk.data[place], one[0]) << "it is there once";
+    }
 }
 
 TEST_F(Runs, BecomeOneWhereTheyMeet)
