@@ -261,7 +261,7 @@ def main(words: list[str]) -> int:
     if "folders" in works:
         show_folders(names, options.quick)
     if "volumes" in works:
-        show_volumes([name for name in names if name != "ffs1"], options.quick)
+        show_volumes(names, options.quick)
     (FOLDER / "volume.img").unlink(missing_ok=True)
     shutil.rmtree(FOLDER / "tree", ignore_errors=True)
     return 0
