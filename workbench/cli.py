@@ -65,8 +65,9 @@ HELP = """\
 
   test [--quick | --long] [--only check|host|fuzz|emu] [FILTER]
       Runs all tests, or those whose names contain FILTER. --quick: fuzzers run over their corpus
-      only, and the emulator tests without those marked slow. --long, many hours: 10,000 power cuts
-      on each file system, half an hour for each fuzzer. The last line is `N passed, N failed`.
+      only, and the emulator tests without those marked slow. --long, hours: up to 10,000 power cuts
+      in each test of them, 10 million inputs or half an hour for each fuzzer. The last line is
+      `N passed, N failed`.
 
   bindings [--check]        makes sdk/vesper.* and docs/api.md from include/vesper.h; --check: says
                             which are not as that has it

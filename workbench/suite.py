@@ -12,7 +12,8 @@ from pathlib import Path
 from workbench import build, packages
 from workbench.console import BUILD, ROOT, Problem
 
-FUZZ_SECONDS, LONG_FUZZ_SECONDS = 2, 1800
+QUICK_FUZZ, FUZZ = ("-runs=0",), ("-max_total_time=2",)
+LONG_FUZZ = ("-max_total_time=1800", "-runs=10000000")  # whichever comes first
 LIMIT = {"check": 600, "host": 600, "fuzz": 300, "emu": 1200}  # seconds, builds included
 CORPUS = ROOT / "tests/host/fuzz/corpus"
 Result = tuple[int, int]  # passed, failed
@@ -113,10 +114,9 @@ def run_fuzzer(program: Path, options) -> bool:
     found = BUILD / "host/found" / name  # what it finds interesting stays out of the repository
     found.mkdir(parents=True, exist_ok=True)
     corpus = [CORPUS / name] if (CORPUS / name).is_dir() else []
-    seconds = LONG_FUZZ_SECONDS if options.long else FUZZ_SECONDS
-    effort = "-runs=0" if options.quick else f"-max_total_time={seconds}"
+    effort = QUICK_FUZZ if options.quick else LONG_FUZZ if options.long else FUZZ
     try:
-        code, output = captured("fuzz", program, effort, "-timeout=10", "-rss_limit_mb=2048",
+        code, output = captured("fuzz", program, *effort, "-timeout=10", "-rss_limit_mb=2048",
                                 f"-artifact_prefix={BUILD / 'host'}/{name}-", found, *corpus)
     except subprocess.TimeoutExpired as late:
         code, output = 1, f"stopped after {late.timeout} s"
