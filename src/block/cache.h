@@ -72,6 +72,7 @@ public:
     void forget(uint64_t offset, uint64_t bytes);
     // All that was written is on the medium.
     Result<void> sync();
+    uint64_t unsynced_bytes() const { return uint64_t{dirty_count_} * line_bytes; }
 
     // While one lives, what is written belongs together: metadata is not written because the cache
     // is full, but only when it ends. One operation of a file system, a few dozen lines at most;

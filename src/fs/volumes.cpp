@@ -11,8 +11,15 @@ namespace {
 constinit Volume* volumes = nullptr;
 constinit Volume* root_volume = nullptr;
 
+// What it had not written is gone with the medium, or the device.
 void forget(Volume& volume)
 {
+    uint64_t lost = volume.cache ? volume.cache->unsynced_bytes() : 0;
+    if (lost) {
+        bool is_gone = volume.device->is_gone();
+        hal::log("{}: forgotten, and {} KiB lost that had not been synced: {}", volume.name.view(),
+                 lost / 1024, is_gone ? "the device is gone" : "another medium is in the drive");
+    }
     Volume** link = &volumes;
     while (*link != &volume) link = &(*link)->next;
     *link = volume.next;

@@ -7,7 +7,10 @@
 
 namespace {
 
+using namespace std::literals;
 using fs::NodeType;
+
+constexpr std::byte data_to_write[100] = {};
 
 struct Volumes : testing::Test {
     Volumes() : ffs(ImageDevice::load("ffs2_8192.img")), fat(ImageDevice::load("fat16.img"))
@@ -137,8 +140,44 @@ TEST_F(Volumes, OfAnotherMediumAreForgotten)
     EXPECT_EQ(cache.read(2 << 20, bytes).error(), Error::gone);
     EXPECT_EQ(error("wd1:/"), Error::gone);
     fs::open_file(directory.value())->close();
+    EXPECT_FALSE(machine.logged("forgotten"));
     EXPECT_TRUE(fs::look_up("wd1:/")) << "mounted anew";
+    EXPECT_TRUE(
+        machine.logged("wd1: forgotten, and 4 KiB lost that had not been synced: another "
+                       "medium is in the drive"));
     EXPECT_TRUE(fs::volume("wd1").value()->cache->read(2 << 20, bytes));
+    machine.log.clear();
+    ++fat.medium;
+    EXPECT_TRUE(fs::look_up("wd1:/"));
+    EXPECT_FALSE(machine.logged("forgotten")) << "nothing is lost";
+}
+
+TEST_F(Volumes, WhateverIsChangedIsKnownToBeLost)
+{
+    using Change = std::function<Result<void>(fs::Node&)>;
+    const Change changes[] = {
+        [](fs::Node& file) { return file.truncate(1); },
+        [](fs::Node& file) { return file.write(0, {data_to_write}).error(); },
+        [](fs::Node& file) { return file.set_modified(1'000'000'000); },
+    };
+    for (const char* image : {"ffs2_8192.img", "fat16.img", "ext2-1k.img", "ext4.img"}) {
+        for (const Change& change : changes) {
+            if (image == "fat16.img"s && &change == &changes[2]) continue;  // only the node has it
+            ImageDevice disk = ImageDevice::load(image);
+            disk.removable = true;
+            auto* volume = fs::mount(disk).value();
+            fs::set_root(volume);
+            ASSERT_TRUE(fs::create("/file", NodeType::file, 0644));
+            ASSERT_TRUE(fs::sync());
+            ASSERT_TRUE(change(*fs::look_up("/file").value().node)) << image;
+            fs::set_root(nullptr);
+            ++disk.medium;
+            machine.log.clear();
+            EXPECT_NE(fs::mount(disk).value(), nullptr);
+            EXPECT_TRUE(machine.logged("KiB lost that had not been synced")) << image;
+            EXPECT_TRUE(fs::unmount(*fs::first_volume()));
+        }
+    }
 }
 
 TEST_F(Volumes, WhatWasNotSyncedIsLostWithTheDevice)
@@ -150,6 +189,9 @@ TEST_F(Volumes, WhatWasNotSyncedIsLostWithTheDevice)
     EXPECT_EQ(fs::sync().error(), Error::gone);
     EXPECT_EQ(fs::unmount(*volume).error(), Error::gone);
     EXPECT_FALSE(fs::first_volume());
+    EXPECT_TRUE(
+        machine.logged("wd0a: forgotten, and 4 KiB lost that had not been synced: the "
+                       "device is gone"));
 }
 
 TEST_F(Volumes, SyncWritesAllOfThem)
