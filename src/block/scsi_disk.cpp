@@ -281,6 +281,7 @@ bool Disk::proceed(Work& work)
 // Says what failed, and what is known now.
 Result<void> Disk::failed(const Work& work, Error error)
 {
+    if (error == Error::gone && gone) return error;  // that has been said
     static constexpr const char* names[] = {"read", "write", "flush", "discard"};
     const char* what = names[static_cast<unsigned>(work.operation)];
     if (work.operation == Operation::flush && error == Error::unsupported) {

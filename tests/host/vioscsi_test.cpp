@@ -128,6 +128,11 @@ struct Vioscsi : testing::TestWithParam<FakeVirtio::Interfaces> {
         device.events.push_back(bytes);
     }
     uint64_t took_us() const { return machine.now_us - start_us; }
+    size_t lines_of(std::string_view beginning) const
+    {
+        return size_t(std::count_if(machine.log.begin(), machine.log.end(),
+                                    [&](auto& line) { return line.starts_with(beginning); }));
+    }
 
     struct Job {
         BlockRequest request;
@@ -363,6 +368,7 @@ TEST_P(Vioscsi, ADeviceThatHasGoneFailsAll)
     for (auto& job : jobs) EXPECT_TRUE(job.request.done);
     EXPECT_EQ(jobs.back().request.result.error(), Error::gone);
     EXPECT_EQ(read(disk(), unit, 10, 20).error(), Error::gone);
+    EXPECT_EQ(lines_of("sd0: "), 1u) << "it is said once, not for each request";
     EXPECT_LE(took_us(), 20'000'000u);
 }
 
@@ -377,6 +383,7 @@ TEST_P(Vioscsi, AUnitThatIsTakenAwayFailsItsRequests)
     for (auto& job : jobs) EXPECT_EQ(job.request.result.error(), Error::gone);
     EXPECT_TRUE(disk("sd1").is_gone());
     EXPECT_TRUE(machine.logged("sd1: it has been removed"));
+    EXPECT_LE(lines_of("sd1: "), 2u);
     EXPECT_TRUE(read(disk(), unit, 10, 20));
     EXPECT_LE(took_us(), 20'000'000u);
 }
