@@ -308,8 +308,8 @@ create vesper-text 1024 allot
 32 constant /stat
 1 constant VESPER_OPEN_READ
 2 constant VESPER_OPEN_WRITE
-4 constant VESPER_OPEN_CREATE           \ made if it is not there
-8 constant VESPER_OPEN_EXCLUSIVE        \ with CREATE: EXISTS if it is there
+4 constant VESPER_OPEN_CREATE           \ made if it is not there, nor where a link leads
+8 constant VESPER_OPEN_EXCLUSIVE        \ with CREATE: EXISTS if it is there, or a link is
 16 constant VESPER_OPEN_TRUNCATE        \ all that is in it goes; with WRITE
 32 constant VESPER_OPEN_APPEND          \ each write goes to the end; with WRITE
 \ room for data, used or not

@@ -344,9 +344,9 @@ pub struct Stat {
 impl Zeroed for Stat {}
 pub const OPEN_READ: u32 = 1;
 pub const OPEN_WRITE: u32 = 2;
-/// made if it is not there
+/// made if it is not there, nor where a link leads
 pub const OPEN_CREATE: u32 = 4;
-/// with CREATE: EXISTS if it is there
+/// with CREATE: EXISTS if it is there, or a link is
 pub const OPEN_EXCLUSIVE: u32 = 8;
 /// all that is in it goes; with WRITE
 pub const OPEN_TRUNCATE: u32 = 16;

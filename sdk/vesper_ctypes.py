@@ -240,8 +240,8 @@ class vesper_stat(Structure):
 
 VESPER_OPEN_READ = 1
 VESPER_OPEN_WRITE = 2
-VESPER_OPEN_CREATE = 4                  # made if it is not there
-VESPER_OPEN_EXCLUSIVE = 8               # with CREATE: EXISTS if it is there
+VESPER_OPEN_CREATE = 4                  # made if it is not there, nor where a link leads
+VESPER_OPEN_EXCLUSIVE = 8               # with CREATE: EXISTS if it is there, or a link is
 VESPER_OPEN_TRUNCATE = 16               # all that is in it goes; with WRITE
 VESPER_OPEN_APPEND = 32                 # each write goes to the end; with WRITE
 

@@ -163,6 +163,10 @@ struct FileSystemDriver {
 // system's. `not_within`: error invalid if the path leads through this node, or to it.
 Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow = true,
                       const Node* not_within = nullptr);
+// The same; where nothing has the last name, of the path or of a link that it ends with, a file is
+// made. Errors: those of Node::create(), too.
+Result<Node*> look_up_or_create(FileSystem& file_system, std::string_view path,
+                                uint16_t permissions);
 
 // Seconds since 1970-01-01 UTC, for what is written now; 0 without a clock. The calendar clock is
 // read once, and then only counted on: clock_was_set() has it read again.

@@ -16,22 +16,19 @@ bool contradict(uint32_t flags)
            (flags & open_exclusive && !(flags & open_create));
 }
 
+Result<Place> find(std::string_view path, uint32_t flags, uint16_t permissions)
+{
+    if (flags & open_exclusive) return make_new(path, NodeType::file, permissions);
+    return flags & open_create ? look_up_or_create(path, permissions) : look_up(path);
+}
+
 }  // namespace
 
 Result<void> OpenFile::open(std::string_view path, uint32_t flags, uint16_t permissions)
 {
     if (is_open()) return Error::busy;
     if (contradict(flags)) return Error::invalid;
-    Result<Place> found = Error::not_found;
-    if (flags & open_create) found = make_new(path, NodeType::file, permissions);
-    if (!found) {
-        Error why = found.error();  // it was not made
-        found = look_up(path);
-        if (found.error() == Error::not_found) return why;
-        if (found && flags & open_exclusive) return Error::exists;
-    }
-    if (!found) return found.error();
-    const Place& place = found.value();
+    const Place place = TRY(find(path, flags, permissions));
     if (flags & open_write) {
         if (place.node->type == NodeType::directory) return Error::is_directory;
         if (place.volume->file_system->read_only) return Error::read_only;
@@ -56,6 +53,7 @@ void OpenFile::close()
 Result<void> OpenFile::check(uint32_t access) const
 {
     if (node().type == NodeType::directory) return Error::is_directory;
+    if (node().type == NodeType::other) return Error::unsupported;
     return flags_ & access ? Result<void>() : Error::invalid;
 }
 

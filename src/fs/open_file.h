@@ -9,8 +9,8 @@ namespace fs {
 enum Open : uint32_t {  // as in include/vesper.h
     open_read = 1,
     open_write = 2,
-    open_create = 4,     // if it is not there
-    open_exclusive = 8,  // with open_create: error exists if it is
+    open_create = 4,     // if it is not there, nor where a link leads
+    open_exclusive = 8,  // with open_create: error exists if it is there, or a link is
     open_truncate = 16,  // to nothing; with open_write
     open_append = 32,    // each write goes to the end; with open_write
 };
@@ -30,8 +30,8 @@ public:
     const Place& place() const { return place_; }
     Node& node() const { return *place_.node; }
 
-    // At the position, which moves on. Errors: is_directory, invalid (not opened for that),
-    // too_large, and the file system's.
+    // At the position, which moves on. Errors: is_directory, unsupported (a device or a pipe),
+    // invalid (not opened for that), too_large, and the file system's.
     Result<size_t> read(std::span<std::byte> into);
     Result<size_t> write(std::span<const std::byte> from);
     // Directories: false at the end; seek(0) begins anew. Errors: not_directory, and the file

@@ -31,7 +31,9 @@ std::string_view take_name(std::string_view& path)
 // the texts are in the heap.
 class Walk {
 public:
-    Walk(Node& root, std::string_view path, bool follow) : rest_(path), follow_(follow)
+    // `permissions`: of a file that is made if only the last name is missing; null: none is.
+    Walk(Node& root, std::string_view path, bool follow, const uint16_t* permissions)
+        : rest_(path), follow_(follow), permissions_(permissions)
     {
         nodes_[0] = &root;
     }
@@ -48,12 +50,14 @@ private:
     Node& here() const { return *nodes_[depth_]; }
     Result<void> step(std::string_view name);
     Result<void> go_by(Node& link);
+    Result<Node*> make_missing(std::string_view name);
 
     static constexpr size_t max_depth = 256;
     Node* nodes_[max_depth];
     size_t depth_ = 0, links_ = 0;
     std::string_view rest_;  // of the path: empty, or from a slash on
     bool follow_;
+    const uint16_t* permissions_;
     Text<max_path>* texts_ = nullptr;  // two, once there is a link: rest_ is in the first
 };
 
@@ -79,11 +83,19 @@ Result<void> Walk::step(std::string_view name)
         return {};
     }
     Node* node = TRY(here().find(name));
-    if (!node) return Error::not_found;
+    if (!node) node = TRY(make_missing(name));
     if (node->type == NodeType::symlink && (follow_ || !rest_.empty())) return go_by(*node);
     if (depth_ + 1 == max_depth) return Error::too_large;
     nodes_[++depth_] = node;
     return {};
+}
+
+Result<Node*> Walk::make_missing(std::string_view name)
+{
+    if (!permissions_ || rest_.find_first_not_of('/') != rest_.npos) return Error::not_found;
+    if (!rest_.empty()) return Error::not_directory;
+    if (name.find('\0') != name.npos) return Error::invalid;
+    return here().create(name, NodeType::file, *permissions_);
 }
 
 // The path goes on where the link leads, and then with what is left.
@@ -104,17 +116,29 @@ Result<void> Walk::go_by(Node& link)
     return {};
 }
 
+Result<Node*> run(FileSystem& file_system, std::string_view path, bool follow,
+                  const Node* not_within, const uint16_t* permissions)
+{
+    alignas(Walk) static std::byte memory[sizeof(Walk)];
+    auto walk = new (memory) Walk(file_system.root(), path, follow, permissions);
+    auto found = walk->run();
+    if (found && walk->passes(not_within)) found = Error::invalid;
+    walk->~Walk();
+    return found;
+}
+
 }  // namespace
 
 Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow,
                       const Node* not_within)
 {
-    alignas(Walk) static std::byte memory[sizeof(Walk)];
-    auto walk = new (memory) Walk(file_system.root(), path, follow);
-    auto found = walk->run();
-    if (found && walk->passes(not_within)) found = Error::invalid;
-    walk->~Walk();
-    return found;
+    return run(file_system, path, follow, not_within, nullptr);
+}
+
+Result<Node*> look_up_or_create(FileSystem& file_system, std::string_view path,
+                                uint16_t permissions)
+{
+    return run(file_system, path, true, nullptr, &permissions);
 }
 
 static constinit int64_t clock_offset_s = INT64_MIN;  // from the time since boot

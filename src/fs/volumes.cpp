@@ -226,6 +226,13 @@ Result<Place> look_up(std::string_view path, bool follow)
     return Place{volume, TRY(look_up(*volume->file_system, path, follow))};
 }
 
+Result<Place> look_up_or_create(std::string_view path, uint16_t permissions)
+{
+    Volume* volume = TRY(volume_of(path));
+    TRY(check_writable(*volume));
+    return Place{volume, TRY(look_up_or_create(*volume->file_system, path, permissions & 07777))};
+}
+
 static Result<Parent> parent_of(std::string_view path, const Node* not_within)
 {
     Parent parent;

@@ -66,6 +66,8 @@ struct Parent {
 };
 Result<Parent> parent_of(std::string_view path);
 
+// What is there, links followed; else a file, made where the path or its last link leads.
+Result<Place> look_up_or_create(std::string_view path, uint16_t permissions);
 // Errors: exists.
 Result<Place> make_new(std::string_view path, NodeType type, uint16_t permissions);
 inline Result<Node*> create(std::string_view path, NodeType type, uint16_t permissions)

@@ -301,7 +301,8 @@ TEST_F(OpenFiles, AreMadeWhereThereIsNothing)
     ASSERT_TRUE(fs::make_link("ram:/there", "/d/x"));
     EXPECT_EQ(file.open("ram:/none/x", makes).error(), Error::not_found);
     EXPECT_EQ(file.open("ram:/d/x/", makes).error(), Error::not_directory);
-    EXPECT_EQ(file.open("ram:/nowhere", makes).error(), Error::exists);
+    EXPECT_EQ(file.open("ram:/d/none/x", makes).error(), Error::not_found);
+    EXPECT_EQ(file.open(std::string_view("ram:/d/x\0y", 10), makes).error(), Error::invalid);
     EXPECT_EQ(file.open("ram:/", makes).error(), Error::is_directory);
     EXPECT_EQ(file.open("ram:/d", makes).error(), Error::is_directory);
     EXPECT_EQ(file.open("ram:/d", makes | fs::open_exclusive).error(), Error::exists);
@@ -313,6 +314,60 @@ TEST_F(OpenFiles, AreMadeWhereThereIsNothing)
     ASSERT_TRUE(file.open("ram:/there", makes));
     EXPECT_EQ(read(file, 9), "12");
     file.close();
+}
+
+TEST_F(OpenFiles, AreMadeWhereALinkLeads)
+{
+    ImageDevice ext2 = ImageDevice::load("ext2-1k.img");
+    publish_as(ext2, "wd2");
+    constexpr uint32_t makes = all | fs::open_create;
+    for (std::string volume : {"ram:", "wd0a:", "wd2:"}) {
+        SCOPED_TRACE(volume);
+        fs::OpenFile file;
+        ASSERT_TRUE(fs::create(volume + "/d", NodeType::directory, 0755));
+        for (auto [name, target] : {std::pair{"/first", "d/second"},
+                                    {"/d/second", "../d/new"},
+                                    {"/from the root", "/d/other"},
+                                    {"/folder", "d/none/"},
+                                    {"/below", "none/x"},
+                                    {"/circle", "circle"},
+                                    {"/d/up", "../d"}})
+            ASSERT_TRUE(fs::make_link(volume + name, target)) << name;
+        EXPECT_EQ(file.open(volume + "/first", makes | fs::open_exclusive).error(), Error::exists);
+        EXPECT_EQ(file.open(volume + "/first/", makes).error(), Error::not_directory);
+        EXPECT_EQ(file.open(volume + "/folder", makes).error(), Error::not_directory);
+        EXPECT_EQ(file.open(volume + "/below", makes).error(), Error::not_found);
+        EXPECT_EQ(file.open(volume + "/circle", makes).error(), Error::too_large);
+        EXPECT_EQ(file.open(volume + "/d/up", makes).error(), Error::is_directory);
+        EXPECT_EQ(error(volume + "/first"), Error::not_found) << "nothing has been made";
+        for (auto [path, made] : {std::pair{"/first", "/d/new"}, {"/from the root", "/d/other"}}) {
+            ASSERT_TRUE(file.open(volume + path, makes, 0600)) << path;
+            EXPECT_TRUE(write(file, "text"));
+            EXPECT_EQ(file.node().mode, 0600);
+            EXPECT_EQ(&file.node(), fs::look_up(volume + made, false).value().node);
+            file.close();
+            ASSERT_TRUE(file.open(volume + path, makes)) << "now it is there";
+            EXPECT_EQ(read(file, 9), "text");
+            file.close();
+        }
+        EXPECT_EQ(fs::look_up(volume + "/first", false).value().node->type, NodeType::symlink);
+    }
+}
+
+TEST_F(OpenFiles, InADamagedFolderAreComplainedOfOnce)
+{
+    const char first[] = {2, 0, 0, 0, 12, 0, 4, 1, '.', 0, 0, 0};  // of the root
+    auto at = std::search(ffs.data.begin(), ffs.data.end(), std::begin(first), std::end(first));
+    ASSERT_NE(at, ffs.data.end());
+    at[4] = 3;  // its length
+    for (uint32_t exclusive : {0u, uint32_t(fs::open_exclusive)}) {
+        ASSERT_TRUE(fs::look_up("wd0a:/"));
+        machine.log.clear();
+        fs::OpenFile file;
+        EXPECT_EQ(file.open("wd0a:/new", all | fs::open_create | exclusive).error(),
+                  Error::corrupt);
+        EXPECT_EQ(machine.log.size(), 1u);
+    }
 }
 
 TEST_F(OpenFiles, AreDirectoriesToo)
