@@ -2,6 +2,7 @@
 """A folder of the host as the root, by virtio-9p: what the machine does there, and the host."""
 import os
 import re
+import socket
 import stat
 import subprocess
 from pathlib import Path
@@ -99,6 +100,51 @@ def test_a_big_file_and_ten_thousand_entries(boot, folder):
             (folder / "many" / str(number)).touch()
     assert "10000 entries" in does(machine, "m", 100)[1].decode()
     assert sorted(map(int, os.listdir(folder / "many"))) == [n for n in range(10000) if n % 10 != 5]
+
+
+def test_a_hundred_folders_inside_one_another(boot, folder):
+    machine = boot(SHARE, "--share", str(folder))
+    machine.see("ready")
+    does(machine, "d")
+    assert not list(folder.iterdir())
+
+
+def test_what_is_no_file_and_odd_names(boot, folder, monkeypatch):
+    """The host waits when it opens a FIFO that nobody else has open."""
+    (folder / "odd").mkdir()
+    monkeypatch.chdir(folder / "odd")  # the name of a socket has to be short
+    os.mkfifo("fifo")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+    names = [b"\xff\xfe", b"tab\t", b"a\\b", b"-dash", b" space ", b"...", b"colon:x", b"x" * 200,
+             b"new\nline"]
+    for name in names:
+        Path(os.fsdecode(name)).write_text("odd")
+    machine = boot(SHARE, "--share", str(folder))
+    machine.see("ready")
+    said = does(machine, "o")[1].decode("latin-1").replace("\r\n", "\n")
+    for name in ("fifo", "socket"):
+        assert f"[{name}] is 3, 3; read: not supported; write: not supported;" in said
+    for name in names:
+        assert f"[{name.decode('latin-1')}] is 0, 0; read: ok; write: ok;" in said
+        assert Path(os.fsdecode(name)).read_text() == "xdd"
+    assert said.count(" is ") == len(names) + 2
+
+
+def test_the_host_removes_what_is_open(boot, folder):
+    for name in ("goes", "unread"):
+        (folder / name).write_text("open")
+    machine = boot(SHARE, "--share", str(folder))
+    machine.see("ready")
+    machine.type("r")
+    machine.see("open\r\n")
+    with (folder / "goes").open() as file:
+        for name in ("goes", "unread"):
+            (folder / name).unlink()
+        machine.type("x")
+        said = machine.see("(?s)(.*)done: r, 0 failures")[1].decode()
+        assert "unread: not found" in said and "goes: not found" in said
+        assert file.read() == "Weenmore"
 
 
 def test_what_the_host_does_the_machine_sees(boot, folder):

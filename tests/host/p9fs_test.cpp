@@ -281,6 +281,48 @@ TEST_F(P9Test, DeepDirectories)
     EXPECT_LT(server.fid_count(), 10u);
 }
 
+// The messages of one operation, in folders that are so deep.
+TEST_F(P9Test, EachNameOfAPathIsOneStep)
+{
+    mount();
+    std::string folder;
+    for (unsigned depth = 1; depth <= 100; ++depth) {
+        folder += "/d";
+        auto asks = [&](unsigned most, auto work) {
+            unsigned before = server.messages;
+            ASSERT_TRUE(work()) << depth;
+            EXPECT_LE(server.messages - before, most) << depth;
+        };
+        const unsigned along = 2 * depth, anew = (depth + 15) / 16;
+        asks(along + 3, [&] { return fs::create(folder, NodeType::directory, 0755); });
+        asks(along + 6, [&] { return fs::create(folder + "/x", NodeType::file, 0644); });
+        asks(along + 3, [&] { return fs::look_up(folder + "/x"); });
+        asks(along + 3, [&] { return fs::make_link(folder + "/link", "x"); });
+        asks(along + 8 + 2 * anew, [&] { return fs::remove(folder + "/link"); });
+        asks(2 * along + 11 + 2 * anew, [&] { return fs::rename(folder + "/x", folder + "/y"); });
+    }
+}
+
+TEST_F(P9Test, WhatIsDoneByHandleDoesNotTrustThePathBeforeIt)
+{
+    server.kind_of = [](const FakeFileServer::Object&) { return uint8_t(0); };
+    mount();
+    ASSERT_TRUE(fs::create("/d", NodeType::directory, 0755));
+    ASSERT_TRUE(fs::create("/e", NodeType::directory, 0755));
+    make("/d/file");
+    ASSERT_TRUE(fs::create("/e/file", NodeType::directory, 0755));
+    uint32_t handle = fs::open("/d", fs::open_read).value();
+    fs::OpenFile& directory = *fs::open_file(handle);
+    fs::DirectoryEntry entry;
+    ASSERT_TRUE(directory.next_entry(entry).value());
+    EXPECT_EQ(entry.type, NodeType::file);
+    EXPECT_EQ(fs::look_up("/d/none").error(), Error::not_found);  // a fid leads to /d now
+    server.leave(*server.top, "d");
+    directory.seek(0);
+    ASSERT_TRUE(directory.next_entry(entry).value());
+    EXPECT_EQ(entry.type, NodeType::other) << "it has no name any more";
+}
+
 TEST_F(P9Test, Links)
 {
     mount();
@@ -297,6 +339,11 @@ TEST_F(P9Test, Links)
     target.clear();
     EXPECT_EQ(node("/long", false).read_link(target).error(), Error::too_large);
     EXPECT_EQ(node("/d/file").read_link(target).error(), Error::invalid);
+    EXPECT_TRUE(fs::make_link("/nowhere", "d/new"));
+    constexpr uint32_t makes = fs::open_write | fs::open_create;
+    EXPECT_EQ(fs::open("/nowhere", makes | fs::open_exclusive).error(), Error::exists);
+    EXPECT_TRUE(fs::open("/nowhere", makes));
+    EXPECT_EQ(server.top->entries.at("d")->entries.count("new"), 1u);
     EXPECT_TRUE(fs::add_name("/d/file", "/second"));
     EXPECT_EQ(&node("/second"), &node("/d/file"));
     EXPECT_EQ(node("/second").links, 2u);
@@ -357,7 +404,7 @@ TEST_F(P9Test, FidsAreFew)
     for (int i = 0; i < 60; ++i)
         EXPECT_EQ(fs_model::read_all(fs::open_file(handles[size_t(i)])->node()),
                   "text of /" + std::to_string(i));
-    EXPECT_LE(server.most_fids, 83u);
+    EXPECT_LE(server.most_fids, 84u);
     EXPECT_TRUE(fs::sync());
     EXPECT_LE(server.fid_count(), 61u);
 }
@@ -459,7 +506,7 @@ TEST_F(P9Test, ErrorsHaveNames)
         EXPECT_EQ(write(file, 0, "x").error(), error) << number;
     }
     server.error = 0;
-    EXPECT_EQ(server.fid_count(), 2u);
+    EXPECT_EQ(server.fid_count(), 3u);  // the root, what was looked up, and the file
 }
 
 // Each request of a round of work fails once: the error arrives, nothing is left over.

@@ -3,10 +3,11 @@
 //
 // The server has the files, and others change them meanwhile: nothing is kept here. Each look-up
 // asks it, and gives what the object's node then has: size, time, mode. A node remembers a name
-// that leads to it. Each operation walks by the names from the root with a fid (the client's number
-// for an object) of its own and gives that back; what is read, written or listed stays open, at
-// most `most_open` of them, so that a file that is open outlives its names. Every answer is
-// checked; after one that makes no sense the volume is of no use: gone.
+// that leads to it. A fid (the client's number for an object) goes along with the look-ups of a
+// path, name by name, so that each is one step. What is done by a handle walks by the names from
+// the root; what is read, written or listed stays open, at most `most_open` of them, so that a file
+// that is open outlives its names. Every answer is checked; after one that makes no sense the
+// volume is of no use: gone.
 // Supports: all that fs.h has.  Not: permissions, locks, extended attributes, making devices.
 // Spec: see session.h.  Tested on: QEMU 7.2; tests/host/fakes/file_server.h.
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 using fs::DirectoryEntry, fs::NodeType;
 using namespace p9;
 
-constexpr uint32_t walk_fid = 1, other_fid = 2, first_open_fid = 16;
+constexpr uint32_t walk_fid = 1, other_fid = 2, found_fid = 3, first_open_fid = 16;
 constexpr unsigned most_open = 80;  // more than a payload's handles
 constexpr size_t listing_bytes = 8192;
 
@@ -53,8 +54,9 @@ private:
     void take(const Attributes& attributes);
     bool is_called(const P9Node& parent, std::string_view name) const
     {
-        return parent_ == &parent && name == std::string_view(name_, name_bytes_);
+        return parent_ == &parent && name == this->name();
     }
+    std::string_view name() const { return {name_, name_bytes_}; }
     Result<void> call_it(P9Node& parent, std::string_view name);
     void forget_name();
     void lost_name(const P9Node& parent, std::string_view name);
@@ -86,8 +88,13 @@ public:
     Result<void> sync_file(fs::Node& node) override;
     Result<uint64_t> free_bytes() override;
 
-    // A fid that leads to the node, or to what has this name in it; clunk it. Errors: not_found.
-    Result<void> walk(P9Node& node, std::string_view last, uint32_t fid);
+    // A fid that leads to the node, by the names from the root; clunk it. Errors: not_found.
+    Result<void> walk(P9Node& node, uint32_t fid);
+    // One that leads to a directory that an operation by path has come to. Nobody clunks it; it is
+    // good until the next look-up. Errors: not_found.
+    Result<uint32_t> at(P9Node& directory);
+    void leave();  // that one leads nowhere from now on
+    bool is_at(const P9Node& node) const { return found_ == &node; }
     // What has this name, with fresh attributes; null if nothing has.
     Result<P9Node*> look_up(P9Node& directory, std::string_view name);
     // A fid that is open for reading, or also for writing, which the host may not like for what is
@@ -124,9 +131,8 @@ private:
         uint64_t bytes, free;
     };
     Result<Space> space();
+    Result<Attributes> step(P9Node& directory, std::string_view name);
     Result<P9Node*> node_for(const Attributes& attributes, P9Node* parent, std::string_view name);
-    static std::string_view name_on_way(const P9Node& node, size_t depth, std::string_view last,
-                                        size_t index);
     Result<unsigned> free_open();
     void use(P9Node& node, unsigned index, bool writable);
     void close(P9Node& node);
@@ -135,7 +141,8 @@ private:
     template <class Function> void for_each(Function function);
 
     P9Node* root_ = nullptr;
-    fs::Nodes strays_;  // whose number another object has now
+    P9Node* found_ = nullptr;  // where found_fid leads: what was looked up last, or its directory
+    fs::Nodes strays_;         // whose number another object has now
     Open open_[most_open];
     uint32_t clock_ = 0;
 };
@@ -145,6 +152,7 @@ P9Fs::~P9Fs()
     for (unsigned i = 0; i < most_open; ++i) {
         if (open_[i].node) session.clunk(open_fid(i));
     }
+    leave();
     if (root_) session.clunk(root_fid);
 }
 
@@ -239,55 +247,68 @@ Result<P9Node*> P9Fs::node_for(const Attributes& attributes, P9Node* parent, std
 
 // ---- walking, and what is open
 
-// The names that lead to a node, and then one more: that with this index.
-std::string_view P9Fs::name_on_way(const P9Node& node, size_t depth, std::string_view last,
-                                   size_t index)
-{
-    if (index == depth) return last;
-    const P9Node* here = &node;
-    for (size_t up = depth - 1 - index; up; --up) here = here->parent_;
-    return {here->name_, here->name_bytes_};
-}
-
-Result<void> P9Fs::walk(P9Node& node, std::string_view last, uint32_t fid)
+Result<void> P9Fs::walk(P9Node& node, uint32_t fid)
 {
     size_t depth = 0, done = 0;
     for (P9Node* here = &node; here != root_; here = here->parent_, ++depth) {
         if (!here->parent_) return Error::not_found;
     }
-    size_t names = depth + !last.empty();
     Result<void> result;
     do {
-        auto count = static_cast<uint16_t>(std::min(names - done, most_names));
+        auto count = static_cast<uint16_t>(std::min(depth - done, most_names));
         Request request = session.request(Twalk);
         request.put(done ? fid : root_fid).put(fid).put(count);
-        for (size_t i = 0; i < count; ++i) request.text(name_on_way(node, depth, last, done + i));
-        auto asked = session.call(request);
-        Reader answer = asked ? asked.value() : Reader();
-        auto reached = answer.get<uint16_t>();
-        if (asked && (reached > count || answer.left() != reached * qid_bytes))
-            return session.bad("walk");
-        if (!asked || reached < count) {  // the fid has not moved
-            result = asked ? Error::not_found : asked.error();
-            break;
+        for (size_t i = 0; i < count; ++i) {
+            const P9Node* here = &node;
+            for (size_t up = depth - 1 - done - i; up; --up) here = here->parent_;
+            request.text(here->name());
         }
-        while (reached--) {  // is the node still there?
-            uint64_t id = get_id(answer);
-            if (++done == depth && id != node.id) result = Error::not_found;
-        }
-    } while (result && done < names);
+        auto last = session.walk(request, count);
+        done += last ? count : 0u;
+        result = last.error();
+        // Is it still there?
+        if (last && done == depth && depth && last.value() != node.id) result = Error::not_found;
+    } while (result && done < depth);
     if (!result && done) session.clunk(fid);
     return result;
+}
+
+void P9Fs::leave()
+{
+    if (std::exchange(found_, nullptr)) session.clunk(found_fid);
+}
+
+Result<uint32_t> P9Fs::at(P9Node& directory)
+{
+    if (is_at(directory)) return found_fid;
+    leave();
+    if (&directory == root_) return root_fid;
+    TRY(walk(directory, found_fid));
+    found_ = &directory;
+    return found_fid;
+}
+
+// The fid of the directory goes on to what has this name in it.
+Result<Attributes> P9Fs::step(P9Node& directory, std::string_view name)
+{
+    uint32_t from = TRY(at(directory));
+    Request request = session.request(Twalk).put(from).put(found_fid).put(uint16_t{1});
+    TRY(session.walk(request.text(name), 1));
+    found_ = &directory;  // until its node is known
+    auto attributes = session.attributes(found_fid);
+    if (!attributes) leave();
+    return attributes;
 }
 
 Result<P9Node*> P9Fs::look_up(P9Node& directory, std::string_view name)
 {
     if (name.size() >= fs::max_name) return Error::too_large;
-    auto walked = walk(directory, name, walk_fid);
-    auto found = walked ? session.attributes(walk_fid) : Result<Attributes>(walked.error());
-    if (walked) session.clunk(walk_fid);
+    auto found = step(directory, name);
     if (found.error() == Error::not_found) return nullptr;
-    return node_for(TRY(found), &directory, name);
+    auto node = node_for(TRY(found), &directory, name);
+    if (!node) leave();
+    if (node) found_ = node.value();
+    return node;
 }
 
 // The one that was used the longest time ago gives way, first of those that nobody has open. A file
@@ -329,7 +350,7 @@ Result<uint32_t> P9Fs::open(P9Node& node, bool writing)
     }
     unsigned index = TRY(free_open());
     uint32_t fid = open_fid(index);
-    TRY(walk(node, {}, fid));
+    TRY(walk(node, fid));
     uint32_t flags = writing                            ? flag::read_write
                      : node.type == NodeType::directory ? flag::directory
                                                         : 0;
@@ -352,7 +373,9 @@ Result<P9Node*> P9Fs::create(P9Node& directory, std::string_view name, uint16_t 
 {
     unsigned index = TRY(free_open());
     uint32_t fid = open_fid(index);
-    TRY(walk(directory, {}, fid));
+    uint32_t from = TRY(at(directory));
+    Request copy = session.request(Twalk).put(from).put(fid).put(uint16_t{0});
+    TRY(session.walk(copy, 0));
     Request request = session.request(Tlcreate).put(fid).text(name);
     request.put(flag::read_write | flag::create | flag::exclusive);
     auto made =
@@ -398,6 +421,7 @@ Result<void> P9Fs::sync_node(P9Node& node)
 Result<void> P9Fs::sync()
 {
     if (session.is_broken()) return Error::gone;
+    leave();
     Result<void> result;
     for_each([&](P9Node& node) {
         auto synced = unsynced ? sync_node(node) : Result<void>();
@@ -432,6 +456,7 @@ void P9Node::given_up()
 
 void P9Node::forget_name()
 {
+    if (owner_.is_at(*this)) owner_.leave();
     if (parent_) --parent_->children_;
     parent_ = nullptr;
 }
@@ -568,6 +593,7 @@ Result<NodeType> P9Node::type_of(uint8_t kind, std::string_view name)
     case dirent::unknown: break;
     default: return NodeType::other;
     }
+    owner_.leave();  // it may have been here for long
     P9Node* node = TRY(owner_.look_up(*this, name));
     return node ? node->type : NodeType::other;
 }
@@ -576,7 +602,7 @@ Result<void> P9Node::read_link(Text<fs::max_path>& target)
 {
     if (type != NodeType::symlink) return Error::invalid;
     Session& session = owner_.session;
-    TRY(owner_.walk(*this, {}, walk_fid));
+    TRY(owner_.walk(*this, walk_fid));
     auto asked = session.call(session.request(Treadlink).put(walk_fid));
     Result<void> result = asked.error();
     if (asked) {
@@ -599,10 +625,8 @@ Result<void> P9Node::read_link(Text<fs::max_path>& target)
 template <class Function> Result<void> P9Node::in_directory(size_t answer_bytes, Function request)
 {
     if (type != NodeType::directory) return Error::not_directory;
-    TRY(owner_.walk(*this, {}, walk_fid));
-    Request asked = request(owner_.session);
+    Request asked = request(owner_.session, TRY(owner_.at(*this)));
     auto done = owner_.session.tell(asked, answer_bytes);
-    owner_.session.clunk(walk_fid);
     if (done) changed();
     return done;
 }
@@ -616,8 +640,8 @@ Result<fs::Node*> P9Node::create(std::string_view name, NodeType kind, uint16_t 
         made = TRY(owner_.create(*this, name, permissions));
         changed();
     } else {
-        TRY(in_directory(qid_bytes, [&](Session& session) {
-            Request request = session.request(Tmkdir).put(walk_fid).text(name);
+        TRY(in_directory(qid_bytes, [&](Session& session, uint32_t fid) {
+            Request request = session.request(Tmkdir).put(fid).text(name);
             return request.put(uint32_t{permissions}).put(nobody);
         }));
         made = TRY(owner_.look_up(*this, name));
@@ -630,8 +654,8 @@ Result<fs::Node*> P9Node::create(std::string_view name, NodeType kind, uint16_t 
 Result<void> P9Node::make_link(std::string_view name, std::string_view target)
 {
     if (name.size() >= fs::max_name || target.size() >= fs::max_path) return Error::too_large;
-    return in_directory(qid_bytes, [&](Session& session) {
-        Request request = session.request(Tsymlink).put(walk_fid).text(name).text(target);
+    return in_directory(qid_bytes, [&](Session& session, uint32_t fid) {
+        Request request = session.request(Tsymlink).put(fid).text(name).text(target);
         return request.put(nobody);
     });
 }
@@ -640,9 +664,9 @@ Result<void> P9Node::add_name(std::string_view name, fs::Node& file)
 {
     auto& node = static_cast<P9Node&>(file);
     if (name.size() >= fs::max_name) return Error::too_large;
-    TRY(owner_.walk(node, {}, other_fid));
-    auto done = in_directory(0, [&](Session& session) {
-        return session.request(Tlink).put(walk_fid).put(other_fid).text(name);
+    TRY(owner_.walk(node, other_fid));
+    auto done = in_directory(0, [&](Session& session, uint32_t fid) {
+        return session.request(Tlink).put(fid).put(other_fid).text(name);
     });
     owner_.session.clunk(other_fid);
     if (done) ++node.links;
@@ -654,9 +678,9 @@ Result<void> P9Node::remove(std::string_view name)
     P9Node* node = TRY(owner_.look_up(*this, name));
     if (!node) return Error::not_found;
     owner_.keep_open(*node);
-    TRY(in_directory(0, [&](Session& session) {
+    TRY(in_directory(0, [&](Session& session, uint32_t fid) {
         uint32_t flags = node->type == NodeType::directory ? flag::remove_directory : 0;
-        return session.request(Tunlinkat).put(walk_fid).text(name).put(flags);
+        return session.request(Tunlinkat).put(fid).text(name).put(flags);
     }));
     node->lost_name(*this, name);
     return {};
@@ -670,9 +694,9 @@ Result<void> P9Node::rename(std::string_view name, fs::Node& to, std::string_vie
     P9Node* node = TRY(owner_.look_up(*this, name));
     if (!node) return Error::not_found;
     if (replaced) owner_.keep_open(*replaced);
-    TRY(owner_.walk(target, {}, other_fid));
-    auto done = in_directory(0, [&](Session& session) {
-        Request request = session.request(Trenameat).put(walk_fid).text(name);
+    TRY(owner_.walk(target, other_fid));
+    auto done = in_directory(0, [&](Session& session, uint32_t fid) {
+        Request request = session.request(Trenameat).put(fid).text(name);
         return request.put(other_fid).text(new_name);
     });
     owner_.session.clunk(other_fid);
@@ -689,7 +713,7 @@ Result<void> P9Node::set(uint32_t valid, uint32_t permissions, uint64_t bytes, i
     Session& session = owner_.session;
     bool walks = has_path();
     if (!walks && !open_) return Error::not_found;
-    if (walks) TRY(owner_.walk(*this, {}, walk_fid));
+    if (walks) TRY(owner_.walk(*this, walk_fid));
     uint32_t fid = walks ? walk_fid : TRY(owner_.open(*this, false));
     Request request = session.request(Tsetattr).put(fid).put(valid).put(permissions);
     request.put(nobody).put(nobody).put(bytes);

@@ -128,6 +128,17 @@ Result<void> Session::tell(Request& request, size_t bytes)
 // The server has forgotten it even if it says that it could not.
 void Session::clunk(uint32_t fid) { (void)tell(request(Tclunk).put(fid)); }
 
+Result<uint64_t> Session::walk(Request& request, uint16_t names)
+{
+    auto answer = TRY(call(request));
+    auto reached = answer.get<uint16_t>();
+    if (reached > names || answer.left() != reached * qid_bytes) return bad("walk");
+    if (reached < names) return Error::not_found;
+    uint64_t id = 0;
+    while (answer.left()) id = get_id(answer);
+    return id;
+}
+
 Result<Attributes> Session::attributes(uint32_t fid)
 {
     auto answer = TRY(call(request(Tgetattr).put(fid).put(valid::basic)));

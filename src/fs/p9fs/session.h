@@ -163,6 +163,9 @@ public:
 
     // ---- single messages
     void clunk(uint32_t fid);
+    // A Twalk along so many names: the number of what the last one is; 0 without names. Errors:
+    // not_found (one of them is not there; no fid has moved).
+    Result<uint64_t> walk(Request& request, uint16_t names);
     Result<Attributes> attributes(uint32_t fid);
     Result<void> open(uint32_t fid, uint32_t flags);
     Result<void> sync(uint32_t fid);

@@ -109,6 +109,81 @@ static void many_work(void)
     }
 }
 
+/* 100 folders inside one another, and a file in the last. */
+static void deep_work(void)
+{
+    static char path[300];
+    uint32_t length = 0;
+    uint64_t begin = v->time->ticks();
+    for (uint32_t depth = 0; depth < 100; ++depth) {
+        path[length++] = '/';
+        path[length++] = 'd';
+        path[length] = 0;
+        check(path, f->make_directory(path));
+    }
+    uint64_t made = v->time->ticks();
+    vesper_format(path + length, 10, "/file");
+    write_file(path, VESPER_OPEN_CREATE, "deep");
+    int file = check("open", f->open(path));
+    if (f->read(file, back, 100) != 4 || back[3] != 'p') check("deep", VESPER_CORRUPT);
+    check("close", f->close(file));
+    check("remove", f->remove(path));
+    uint64_t worked = v->time->ticks();
+    for (; length; length -= 2) {
+        path[length] = 0;
+        check(path, f->remove(path));
+    }
+    vesper_print(v, "%u ms to make, %u ms for a file, %u ms to remove\n",
+                 (uint32_t)(made - begin) / 1000, (uint32_t)(worked - made) / 1000,
+                 (uint32_t)(v->time->ticks() - worked) / 1000);
+}
+
+/* What is neither a file, a folder nor a link is listed, and cannot be read. */
+static void odd_work(void)
+{
+    static struct vesper_entry entry;
+    static char path[300];
+    struct vesper_stat stat;
+    int directory = check("open", f->open("/odd"));
+    while (check("list", f->list(directory, &entry)) > 0) {
+        vesper_format(path, sizeof path, "/odd/%s", entry.name);
+        check(path, f->stat(path, &stat));
+        vesper_print(v, "[%s] is %u, %u", entry.name, entry.type, stat.type);
+        int file = f->open(path);
+        if (file < 0) vesper_print(v, "; open: %s", v->debug->error_text(file));
+        if (file >= 0 && stat.type != VESPER_DIRECTORY) {
+            int length = f->read(file, back, 100);
+            vesper_print(v, "; read: %s", length < 0 ? v->debug->error_text(length) : "ok");
+        }
+        if (file >= 0) check("close", f->close(file));
+        file = stat.type == VESPER_DIRECTORY ? -1 : f->open_as(path, VESPER_OPEN_WRITE);
+        if (file >= 0) {
+            int length = f->write(file, "x", 1);
+            vesper_print(v, "; write: %s", length < 0 ? v->debug->error_text(length) : "ok");
+            check("close", f->close(file));
+        }
+        vesper_print(v, ";\n");
+    }
+    check("close", f->close(directory));
+}
+
+/* The host removes it while it is open, when the key has come. */
+static void removed_work(void)
+{
+    int file = check("open", f->open_as("/goes", VESPER_OPEN_READ | VESPER_OPEN_WRITE));
+    int unread = check("open", f->open("/unread"));
+    check("write", f->write(file, "We", 2));
+    vesper_print(v, "open\n");
+    v->key();
+    if (f->read(file, back, 100) != 2 || back[0] != 'e') check("read", VESPER_CORRUPT);
+    check("write", f->write(file, "more", 4));
+    check("sync", f->sync());
+    check("close", f->close(file));
+    vesper_print(v, "unread: %s\n", v->debug->error_text(f->read(unread, back, 100)));
+    check("close", f->close(unread));
+    vesper_print(v, "goes: %s\n", v->debug->error_text(f->open("/goes")));
+}
+
 static void show(void)
 {
     struct vesper_stat stat;
@@ -132,6 +207,9 @@ int main(struct vesper* vesper)
         if (key == 'b') big_work();
         if (key == 'm') many_work();
         if (key == 'e') show();
+        if (key == 'd') deep_work();
+        if (key == 'o') odd_work();
+        if (key == 'r') removed_work();
         if (key == 'y') check("sync", f->sync());
         vesper_print(v, "done: %c, %d failures\n", key, failures);
     }
