@@ -155,6 +155,53 @@ def test_long_files_that_others_made_are_read(tmp_path, boot):
                                   for fs in ("ext2", "ext4", "ffs1", "ffs2", "fat32"))
 
 
+def places_with_data(disk: Path) -> list[int]:
+    """Where the file has something, MiB by MiB."""
+    places, at = [], 0
+    with disk.open("rb") as file:
+        while True:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:  # nothing any more
+                return places
+            places.append(at // MIB)
+            at = (at // MIB + 1) * MIB
+
+
+@pytest.mark.parametrize("fs, device", (
+    ("ext4", ("nvme,serial=1,drive=far",)), ("fat32", ("virtio-blk-pci,drive=far",)),
+    ("ffs2", ("virtio-scsi-pci", "scsi-hd,drive=far"))))
+def test_a_partition_beyond_2_tib(tmp_path, boot, fs, device):
+    kind = KINDS[fs]
+    first = 5 << 19  # MiB: a number of sectors that 32 bits do not hold
+    volume, disk = tmp_path / "volume", tmp_path / "disk"
+    (tmp_path / "empty").mkdir()
+    for path, mib in ((volume, kind.mib), (disk, 3 << 20)):
+        with path.open("wb") as file:
+            file.truncate(mib * MIB)
+    words = kind.make.split()
+    is_ffs = words[0] == "makefs"
+    tool(*words, *(["-s", f"{kind.mib}m"] if is_ffs else []), volume,
+         *([tmp_path / "empty"] if is_ffs else []))
+    tool("/usr/sbin/sgdisk", "-n", f"1:{first}M:+{kind.mib}M", disk)
+    tool("dd", f"if={volume}", f"of={disk}", "bs=1M", f"seek={first}", "conv=notrunc,sparse",
+         "status=none")
+    before = [place for place in places_with_data(disk) if not first <= place < first + kind.mib]
+    machine = boot(HERE / "payloads/files.c", "--memory", "512", qemu_options=(
+        *disks.drive(disk, "far"), *(word for each in device for word in ("-device", each))))
+    machine.see("DONE", seconds=100)
+    machine.see("the payload returned 0 ")
+    assert set(re.findall(rf"^FAIL {fs} (.*)$", machine.text(), re.M)) == kind.has_not
+    assert f"volume {fs} " in machine.text()
+    machine.process.kill()
+    machine.process.wait()
+    assert before == [place for place in places_with_data(disk)
+                      if not first <= place < first + kind.mib], "it wrote elsewhere"
+    tool("dd", f"if={disk}", f"of={volume}", "bs=1M", f"skip={first}", f"count={kind.mib}",
+         "status=none")
+    disks.is_consistent(volume, fs)
+
+
 # ---- Linux ----
 
 def linux() -> tuple[Path, Path]:
