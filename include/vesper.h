@@ -361,7 +361,8 @@ struct vesper_file {
     /* Permissions as in Unix. UNSUPPORTED: the volume has none. */
     int (*set_mode)(const char* path, uint32_t mode);
     /* Mounts what is on a device of block; its volume has the device's name. NOT_FOUND: no file
-     * system that is known here. EXISTS: it is mounted. */
+     * system that is known here. EXISTS: it is mounted. BUSY: another volume has the same blocks.
+     */
     int (*mount)(int device);
     /* Syncs and forgets a volume. BUSY: a file on it is open, or it is the root. */
     int (*unmount)(const char* volume);

@@ -402,7 +402,7 @@ create vesper-text 1024 allot
 : file.set_mode ( path mode -- result )
     2 48 84 vesper-function vesper-call ;
 \ Mounts what is on a device of block; its volume has the device's name. NOT_FOUND: no file system
-\ that is known here. EXISTS: it is mounted.
+\ that is known here. EXISTS: it is mounted. BUSY: another volume has the same blocks.
 : file.mount ( device -- result )
     1 48 88 vesper-function vesper-call ;
 \ Syncs and forgets a volume. BUSY: a file on it is open, or it is the root.

@@ -436,7 +436,7 @@ pub struct File {
     /// Permissions as in Unix. UNSUPPORTED: the volume has none.
     pub set_mode: unsafe extern "C" fn(path: *const u8, mode: u32) -> i32,
     /// Mounts what is on a device of block; its volume has the device's name. NOT_FOUND: no file
-    /// system that is known here. EXISTS: it is mounted.
+    /// system that is known here. EXISTS: it is mounted. BUSY: another volume has the same blocks.
     pub mount: unsafe extern "C" fn(device: i32) -> i32,
     /// Syncs and forgets a volume. BUSY: a file on it is open, or it is the root.
     pub unmount: unsafe extern "C" fn(volume: *const u8) -> i32,

@@ -400,7 +400,7 @@ pub const File = extern struct {
     /// Permissions as in Unix. UNSUPPORTED: the volume has none.
     set_mode: *const fn (path: [*c]const u8, mode: u32) callconv(.C) i32,
     /// Mounts what is on a device of block; its volume has the device's name. NOT_FOUND: no file
-    /// system that is known here. EXISTS: it is mounted.
+    /// system that is known here. EXISTS: it is mounted. BUSY: another volume has the same blocks.
     mount: *const fn (device: i32) callconv(.C) i32,
     /// Syncs and forgets a volume. BUSY: a file on it is open, or it is the root.
     unmount: *const fn (volume: [*c]const u8) callconv(.C) i32,

@@ -76,6 +76,30 @@ Result<FileSystem*> recognise(BlockCache& cache)
     return Error::not_found;
 }
 
+// A volume that can write blocks of this device, under another name: of a whole disk and a
+// partition of it, for one. Null: there is none.
+const Volume* writer_of(BlockDevice& device)
+{
+    auto begin = [](const BlockDevice& of) { return of.whole ? of.first_block : 0; };
+    for (const Volume* volume = volumes; volume; volume = volume->next) {
+        BlockDevice* other = volume->device;
+        if (!other || &other->disk() != &device.disk() || volume->file_system->read_only) continue;
+        if (begin(*other) < begin(device) + device.blocks &&
+            begin(device) < begin(*other) + other->blocks)
+            return volume;
+    }
+    return nullptr;
+}
+
+// Two file systems would change the same blocks, each by what it remembers of them.
+Result<void> check_alone(BlockDevice& device, const FileSystem& file_system)
+{
+    const Volume* other = config_can_write && !file_system.read_only ? writer_of(device) : nullptr;
+    if (!other) return {};
+    return hal::fail(Error::busy, "{}: not mounted: {} has the same blocks", device.name.view(),
+                     other->name.view());
+}
+
 // Takes the volume's name off a path, where an operation begins.
 Result<Volume*> volume_of(std::string_view& path)
 {
@@ -154,7 +178,12 @@ Result<Volume*> mount(BlockDevice& device)
     if (Volume* known = TRY(mounted(device.name))) return known;
     if (config_can_write && device.removable) TRY(device.disk().look_for_medium());
     BlockCache* cache = TRY(BlockCache::make_for(device));
-    return add(device.name, recognise(*cache), &device, cache);
+    auto made = recognise(*cache);
+    if (auto alone = made ? check_alone(device, *made.value()) : Result<void>(); !alone) {
+        delete made.value();
+        made = alone.error();
+    }
+    return add(device.name, made, &device, cache);
 }
 
 Result<Volume*> mount(MessageChannel& channel)

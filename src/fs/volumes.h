@@ -26,8 +26,8 @@ Volume* root();  // null until set_root()
 void set_root(Volume* volume);
 
 // Tries every file system of the configuration; a volume that is mounted already is given again.
-// Errors: not_found (no file system knows it), no_memory, unsupported, gone, and a driver's own,
-// which it has logged.
+// Errors: not_found (no file system knows it), busy (two would write the same blocks), no_memory,
+// unsupported, gone, and a driver's own, which it has logged.
 Result<Volume*> mount(BlockDevice& device);
 Result<Volume*> mount(MessageChannel& channel);  // what a file server shares
 // The volume of this name, mounted if it was not. Errors: not_found (no disk, partition or file

@@ -212,6 +212,53 @@ TEST_F(Volumes, SyncWritesAllOfThem)
     EXPECT_EQ(ffs.writes, 1u);
 }
 
+// A part of a disk, with a file system of its own.
+struct Part final : BlockDevice {
+    Part(BlockDevice& disk, uint64_t first, uint64_t count)
+    {
+        whole = &disk;
+        first_block = first;
+        blocks = count;
+        block_bytes = disk.block_bytes;
+    }
+    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
+    {
+        return whole->read(first_block + first, count, into);
+    }
+    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
+    {
+        return whole->write(first_block + first, count, from);
+    }
+    Result<void> flush_blocks() override { return whole->flush(); }
+};
+
+TEST_F(Volumes, ThatWouldWriteTheSameBlocksAreNotMountedTogether)
+{
+    uint64_t end = fat.blocks;
+    fat.data.insert(fat.data.end(), ffs.data.begin(), ffs.data.end());
+    fat.blocks += ffs.blocks;
+    Part part(fat, end, ffs.blocks);
+    publish_as(part, "wd1p1");
+    ASSERT_TRUE(fs::create("wd1p1:/new", NodeType::file, 0644));
+    EXPECT_EQ(error("wd1:/"), Error::busy);
+    EXPECT_TRUE(machine.logged("wd1: not mounted: wd1p1 has the same blocks"));
+    EXPECT_TRUE(fs::unmount(*fs::first_volume()));
+    ASSERT_TRUE(fs::create("wd1:/new", NodeType::file, 0644));
+    EXPECT_EQ(error("wd1p1:/new"), Error::busy);
+    EXPECT_TRUE(fs::unmount(*fs::first_volume()));
+    EXPECT_TRUE(fs::look_up("wd1p1:/new"));
+    EXPECT_TRUE(fs::unmount(*fs::first_volume()));
+
+    Part beside(fat, 0, end);
+    publish_as(beside, "wd1p2");
+    EXPECT_TRUE(fs::look_up("wd1p1:/new"));
+    EXPECT_TRUE(fs::look_up("wd1p2:/new")) << "neighbours do not meet";
+    while (fs::Volume* volume = fs::first_volume()) EXPECT_TRUE(fs::unmount(*volume));
+    fat.read_only = part.read_only = true;
+    EXPECT_TRUE(fs::look_up("wd1:/new"));
+    EXPECT_TRUE(fs::look_up("wd1p1:/new")) << "nobody writes";
+}
+
 // ---- open files
 
 struct OpenFiles : Volumes {
