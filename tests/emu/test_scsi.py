@@ -132,6 +132,7 @@ def test_a_disk_is_unplugged_under_load_and_another_one_comes(boot, tmp_path):
     machine.see("sd0 storm: the device has been removed\r\n")
     machine.see(PROMPT)
     assert "sd1" not in machine.text()
+    assert machine.text().count("\nsd0: ") <= 3, "its size, that it has gone, and one request"
     machine.qmp("device_add", driver="scsi-hd", drive="m", bus="scsi.0",
                 **{"scsi-id": 7, "share-rw": True})
     assert "sd1 at target 7 lun 0: <QEMU HARDDISK>, 8 MiB" in machine.ask("devices")
