@@ -14,7 +14,7 @@ import disks
 import pytest
 from bench import fs as bench_fs
 from bench.kit import peers
-from machine import Machine
+from machine import PROMPT, Machine
 from workbench import packages, qemu
 from workbench.console import ROOT, tool
 
@@ -153,6 +153,38 @@ def test_long_files_that_others_made_are_read(tmp_path, boot):
     wanted = {start: f"{zlib.crc32(content[start:]):x}" for start in (12345, 0)}
     assert sorted(said) == sorted((fs, str(start), crc) for start, crc in wanted.items()
                                   for fs in ("ext2", "ext4", "ffs1", "ffs2", "fat32"))
+
+
+@pytest.mark.parametrize("key, ends", (("r", "reset"), ("o", "off"), ("s", "reset")))
+def test_nothing_is_lost_when_the_machine_is_started_anew(tmp_path, boot, key, ends):
+    """By the payload, or by the monitor when the payload stands still."""
+    options, volumes = [], {fs: tmp_path / fs for fs in ("ext4", "fat32", "ffs2")}
+    (tmp_path / "empty").mkdir()
+    for fs, path in volumes.items():
+        kind = KINDS[fs]
+        with path.open("wb") as file:
+            file.truncate(kind.mib * MIB)
+        words = kind.make.split()
+        is_ffs = words[0] == "makefs"
+        tool(*words, *(["-s", f"{kind.mib}m"] if is_ffs else []), path,
+             *([tmp_path / "empty"] if is_ffs else []))
+        options += [*disks.drive(path, fs), "-device", f"virtio-blk-pci,drive={fs}"]
+    machine = boot(HERE / "payloads/dirty.c", qemu_options=tuple(options))
+    machine.see("dirty")
+    machine.type(key)
+    if key == "s":
+        machine.see(PROMPT)
+        machine.type("reboot\n")
+    machine.ends(ends)
+    assert "FAIL" not in machine.text()
+    data = bytes((i * 7 + (i >> 8)) & 255 for i in range(300000))
+    for fs, path in volumes.items():
+        disks.is_consistent(path, fs)
+        image = path.read_bytes()
+        for at in range(0, len(data) - 4096, 4096):
+            assert data[at:at + 4096] in image, f"{fs} lacks what is at {at}"
+        for name in (f"file{i}" for i in range(20)):
+            assert (name.upper() if fs == "fat32" else name).encode() in image, f"{fs} {name}"
 
 
 def places_with_data(disk: Path) -> list[int]:
