@@ -21,7 +21,6 @@ struct BlockCache::Line {
     Edge* before = nullptr;
     uint32_t generation = 0;     // how often it has become clean
     uint32_t written_epoch = 0;  // when it was written last
-    uint32_t barrier = 0;        // it waits until this epoch has ended
     uint32_t mark = 0;
     uint8_t dirty = 0;    // a bit for each block that is to be written
     uint8_t missing = 0;  // or that could not be read
@@ -553,7 +552,6 @@ void BlockCache::clean(Line& line)
 {
     if (!config_can_write) return;  // it is
     drop_edges(line);
-    line.barrier = 0;
     if (!line.dirty) return;
     line.dirty = 0;
     ++line.generation;
@@ -622,7 +620,6 @@ Result<void> BlockCache::write_straight(uint64_t number, size_t lines, const std
         if (!line) continue;
         memcpy(line->data, from + i * line_bytes, line_bytes);
         line->missing = 0;
-        line->written_epoch = epoch_;
         clean(*line);
     }
     return {};
@@ -691,10 +688,7 @@ void BlockCache::forget_edges_to(const Line& gone)
     }
 }
 
-bool BlockCache::holds(const Edge& edge)
-{
-    return edge.first->dirty && edge.first->generation == edge.generation;
-}
+bool BlockCache::holds(const Edge& edge) { return edge.first->generation == edge.generation; }
 
 // Whether `first` has to be written before `later` for what they hold already.
 bool BlockCache::comes_before(Line& first, Line& later)
@@ -721,21 +715,16 @@ Result<void> BlockCache::order(uint64_t first, uint64_t later)
 {
     if (journal_ || block_of(first) == block_of(later)) return {};
     Line* from = find(first / line_bytes);
-    if (!from || !from->dirty) return unflushed_ ? wait_for_flush(later) : Result<void>();
-    return order_line(*from, later);
+    return from && from->dirty ? order_line(*from, later) : Result<void>();
 }
 
 Result<void> BlockCache::order_copy(uint64_t original, uint64_t copy)
 {
     Line* line = find(original / line_bytes);
-    if (journal_ || !line || !line->dirty || line == find(copy / line_bytes)) return {};
-    if (line->barrier == epoch_) TRY(wait_for_flush(copy));
+    if (journal_ || !line || !line->dirty) return {};
     for (Edge *edge = line->before, *next; edge && line->dirty; edge = next) {
         next = edge->next;
-        if (holds(*edge))
-            TRY(order_line(*edge->first, copy));
-        else if (edge->first->written_epoch == epoch_)
-            TRY(wait_for_flush(copy));
+        if (holds(*edge)) TRY(order_line(*edge->first, copy));
     }
     return {};
 }
@@ -743,12 +732,9 @@ Result<void> BlockCache::order_copy(uint64_t original, uint64_t copy)
 Result<void> BlockCache::order_line(Line& from, uint64_t later)
 {
     Line* to = find(later / line_bytes);
-    if (to == &from || (to && to->dirty && comes_before(*to, from))) {
-        TRY(write_back());
-        return unflushed_ ? flush() : Result<void>();
-    }
+    if (to == &from || (to && to->dirty && comes_before(*to, from))) return write_back();
     to = TRY(fetch(later / line_bytes));
-    if (!from.dirty) return wait_for_flush(later);  // there was no room
+    if (!from.dirty) return {};  // there was no room: it has been written
     for (Edge* edge = to->before; edge; edge = edge->next) {
         if (edge->first == &from && holds(*edge)) return {};
     }
@@ -762,13 +748,6 @@ Result<void> BlockCache::order_line(Line& from, uint64_t later)
     return {};
 }
 
-Result<void> BlockCache::wait_for_flush(uint64_t later)
-{
-    Line* line = TRY(fetch(later / line_bytes));
-    line->barrier = epoch_;
-    return {};
-}
-
 bool BlockCache::waits(const Line& line)
 {
     for (Edge* edge = line.before; edge; edge = edge->next) {
@@ -779,7 +758,6 @@ bool BlockCache::waits(const Line& line)
 
 bool BlockCache::needs_flush(const Line& line) const
 {
-    if (line.barrier == epoch_) return true;
     for (Edge* edge = line.before; edge; edge = edge->next) {
         if (edge->first->written_epoch == epoch_) return true;
     }
@@ -876,7 +854,8 @@ Result<void> BlockCache::flush()
     return {};
 }
 
-// Data first, so that no metadata names blocks that do not hold it yet.
+// Data first, so that no metadata names blocks that do not hold it yet. Metadata comes after all
+// that was written before: an order needs to hold only among what is written here.
 Result<void> BlockCache::write_back()
 {
     if (dirty_count_ > dirty_metadata_) {

@@ -178,7 +178,6 @@ private:
     bool needs_flush(const Line& line) const;
     bool comes_before(Line& first, Line& later);
     Result<void> order_line(Line& from, uint64_t later);
-    Result<void> wait_for_flush(uint64_t later);
 
     Result<void> make_room();
     std::byte* get_staging();
