@@ -63,6 +63,7 @@ struct Command {
     uint8_t sense_bytes = 0;
     uint8_t sense[32] = {};
     uint32_t moved = 0;       // of the data
+    Text<80> why;             // of a result that is not good; or the transport's has it
     Command* next = nullptr;  // the transport's, until done
 
     // An operation code, and what follows it in the CDB.

@@ -45,6 +45,11 @@ struct Vioscsi : testing::TestWithParam<FakeVirtio::Interfaces> {
         const uint8_t* lun = parts[0].data;
         EXPECT_EQ(lun[0], 1);
         EXPECT_EQ(lun[2] & 0xc0, 0x40);
+        if (!responses.empty()) {
+            response.data[11] = responses.front();
+            responses.pop_front();
+            return 108u;
+        }
         if (response_code >= 0) return response.data[11] = uint8_t(response_code), 108u;
         auto target = units.find(lun[1]);
         if (target == units.end()) return response.data[11] = 3, 108u;
@@ -173,6 +178,7 @@ struct Vioscsi : testing::TestWithParam<FakeVirtio::Interfaces> {
     std::map<unsigned, std::map<unsigned, FakeScsiUnit>> units{{0, {{0, {}}}}};
     FakeScsiUnit& unit = units[0][0];
     int response_code = -1;
+    std::deque<uint8_t> responses;  // to the next requests
     uint32_t extra_residual = 0;
     std::deque<Job> jobs;
     uint64_t start_us = 0;
@@ -386,6 +392,33 @@ TEST_P(Vioscsi, AUnitThatIsTakenAwayFailsItsRequests)
     EXPECT_LE(lines_of("sd1: "), 2u);
     EXPECT_TRUE(read(disk(), unit, 10, 20));
     EXPECT_LE(took_us(), 20'000'000u);
+}
+
+TEST_P(Vioscsi, WhatIsCancelledWithItsUnitIsNotComplainedOf)
+{
+    units[1][0] = {};
+    attach();
+    for (unsigned i = 0; i < 20; ++i) submit(disk("sd1"), i * 500, 8);
+    responses.assign(20, 2);
+    units.erase(1);
+    poll_all(disk("sd1"));
+    for (auto& job : jobs) EXPECT_EQ(job.request.result.error(), Error::gone);
+    EXPECT_LE(lines_of("sd1: "), 2u);
+    responses.assign(10, 2);
+    EXPECT_EQ(read(disk(), unit, 10, 20).error(), Error::device) << "not for ever";
+    EXPECT_TRUE(machine.logged("sd0: read of blocks 10...29: it was cancelled"));
+}
+
+TEST_P(Vioscsi, SaysOfEachRequestWhyItFailed)
+{
+    attach();
+    submit(disk(), 10, 1);
+    submit(disk(), 20, 1);
+    responses = {6, 7};
+    poll_all(disk());
+    EXPECT_TRUE(machine.logged("sd0: response 06; once more"));
+    EXPECT_TRUE(machine.logged("sd0: response 07; once more"));
+    for (auto& job : jobs) EXPECT_TRUE(job.request.result);
 }
 
 TEST_P(Vioscsi, AUnitThatIsTakenAwayWithoutAWordIsGoneToo)

@@ -79,7 +79,7 @@ public:
     template <class... Args>
     void end(Command& command, Error how, std::string_view text, const Args&... args)
     {
-        if (how != Error{}) failed(how, text, args...);
+        command.why.print(text, args...);
         command.ended(how);
         if (command.owner) ended_.add(command);
     }
@@ -92,12 +92,7 @@ public:
             last = &command;
             command.next = nullptr;
         }
-        Command* take()
-        {
-            Command* command = first;
-            if (command) first = command->next;
-            return command;
-        }
+        Command* take() { return first ? std::exchange(first, first->next) : nullptr; }
     };
     unsigned target, lun;
     bool removed = false;
@@ -302,6 +297,8 @@ private:
             command.status = scsi::busy;
             return slot.path->end(command, {}, "");
         }
+        if (said.response == aborted)  // with others, when the unit goes
+            return slot.path->end(command, Error::interrupted, "it was cancelled");
         if (said.response == bad_target)
             return slot.path->end(command, Error::gone, "there is no such target");
         if (said.response > overrun)
