@@ -93,7 +93,7 @@ public:
     // One that leads to a directory that an operation by path has come to. Nobody clunks it; it is
     // good until the next look-up. Errors: not_found.
     Result<uint32_t> at(P9Node& directory);
-    void leave();  // that one leads nowhere from now on
+    void forget_found();  // that one leads nowhere from now on
     bool is_at(const P9Node& node) const { return found_ == &node; }
     // What has this name, with fresh attributes; null if nothing has.
     Result<P9Node*> look_up(P9Node& directory, std::string_view name);
@@ -152,7 +152,7 @@ P9Fs::~P9Fs()
     for (unsigned i = 0; i < most_open; ++i) {
         if (open_[i].node) session.clunk(open_fid(i));
     }
-    leave();
+    forget_found();
     if (root_) session.clunk(root_fid);
 }
 
@@ -273,7 +273,7 @@ Result<void> P9Fs::walk(P9Node& node, uint32_t fid)
     return result;
 }
 
-void P9Fs::leave()
+void P9Fs::forget_found()
 {
     if (std::exchange(found_, nullptr)) session.clunk(found_fid);
 }
@@ -281,7 +281,7 @@ void P9Fs::leave()
 Result<uint32_t> P9Fs::at(P9Node& directory)
 {
     if (is_at(directory)) return found_fid;
-    leave();
+    forget_found();
     if (&directory == root_) return root_fid;
     TRY(walk(directory, found_fid));
     found_ = &directory;
@@ -296,7 +296,7 @@ Result<Attributes> P9Fs::step(P9Node& directory, std::string_view name)
     TRY(session.walk(request.text(name), 1));
     found_ = &directory;  // until its node is known
     auto attributes = session.attributes(found_fid);
-    if (!attributes) leave();
+    if (!attributes) forget_found();
     return attributes;
 }
 
@@ -306,7 +306,7 @@ Result<P9Node*> P9Fs::look_up(P9Node& directory, std::string_view name)
     auto found = step(directory, name);
     if (found.error() == Error::not_found) return nullptr;
     auto node = node_for(TRY(found), &directory, name);
-    if (!node) leave();
+    if (!node) forget_found();
     if (node) found_ = node.value();
     return node;
 }
@@ -421,7 +421,7 @@ Result<void> P9Fs::sync_node(P9Node& node)
 Result<void> P9Fs::sync()
 {
     if (session.is_broken()) return Error::gone;
-    leave();
+    forget_found();
     Result<void> result;
     for_each([&](P9Node& node) {
         auto synced = unsynced ? sync_node(node) : Result<void>();
@@ -456,7 +456,7 @@ void P9Node::given_up()
 
 void P9Node::forget_name()
 {
-    if (owner_.is_at(*this)) owner_.leave();
+    if (owner_.is_at(*this)) owner_.forget_found();
     if (parent_) --parent_->children_;
     parent_ = nullptr;
 }
@@ -593,7 +593,7 @@ Result<NodeType> P9Node::type_of(uint8_t kind, std::string_view name)
     case dirent::unknown: break;
     default: return NodeType::other;
     }
-    owner_.leave();  // it may have been here for long
+    owner_.forget_found();  // it may have been here for long
     P9Node* node = TRY(owner_.look_up(*this, name));
     return node ? node->type : NodeType::other;
 }
