@@ -68,7 +68,7 @@ void Command::prepare()
     sense_bytes = 0;
     status = good;
     moved = 0;
-    why.clear();
+    why = {};
 }
 
 void Command::put(unsigned at, uint64_t value, unsigned bytes_of_it)
@@ -136,8 +136,11 @@ Unit::Verdict Unit::judge(const Command& command, Patience& patience)
     why.clear();
     sense = {};
     if (!command.result) {
-        auto& said = command.why.empty() ? transport.why : command.why;
-        why.append(said.empty() ? error_text(command.result.error()) : said.view());
+        if (command.why.empty())
+            why.append(transport.why.empty() ? error_text(command.result.error())
+                                             : transport.why.view());
+        else
+            why.print(command.why, command.why_number);
         if (command.result.error() != Error::interrupted)
             return failed_once_more(command.result.error(), patience);
         if (++patience.attentions < most_attentions) return {Next::again};

@@ -63,7 +63,8 @@ struct Command {
     uint8_t sense_bytes = 0;
     uint8_t sense[32] = {};
     uint32_t moved = 0;       // of the data
-    Text<80> why;             // of a result that is not good; or the transport's has it
+    std::string_view why;     // the result is not good, a literal; empty: Transport::why has it
+    uint32_t why_number = 0;  // in it
     Command* next = nullptr;  // the transport's, until done
 
     // An operation code, and what follows it in the CDB.

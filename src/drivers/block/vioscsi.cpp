@@ -76,10 +76,10 @@ public:
         return static_cast<uint32_t>(dma_run(data, bytes).bytes);
     }
     // The controller's: a command is over.
-    template <class... Args>
-    void end(Command& command, Error how, std::string_view text, const Args&... args)
+    void end(Command& command, Error how = {}, std::string_view why_not = {}, uint32_t number = 0)
     {
-        command.why.print(text, args...);
+        command.why = why_not;
+        command.why_number = number;
         command.ended(how);
         if (command.owner) ended_.add(command);
     }
@@ -242,7 +242,7 @@ private:
             auto started = try_to_start(path, *command);
             if (started.error() == Error::busy) return;
             path.waiting.take();
-            if (!started) path.end(*command, started.error(), "{}", error_text(started.error()));
+            if (!started) path.end(*command, started.error(), error_text(started.error()));
         }
     }
 
@@ -295,7 +295,7 @@ private:
         }
         if (said.response == was_reset || said.response == is_busy) {
             command.status = scsi::busy;
-            return slot.path->end(command, {}, "");
+            return slot.path->end(command);
         }
         if (said.response == aborted)  // with others, when the unit goes
             return slot.path->end(command, Error::interrupted, "it was cancelled");
@@ -311,7 +311,7 @@ private:
         command.sense_bytes = sense < sizeof command.sense ? static_cast<uint8_t>(sense)
                                                            : uint8_t{sizeof command.sense};
         memcpy(command.sense, said.sense, command.sense_bytes);
-        slot.path->end(command, {}, "");
+        slot.path->end(command);
     }
 
     void look_at_time()
@@ -339,7 +339,7 @@ private:
         for (uint32_t busy = busy_slots(); busy; busy &= busy - 1) {
             Slot& slot = slots_[__builtin_ctz(busy)];
             bool late = now >= slot.end_us;
-            slot.path->end(*slot.command, late ? Error::timed_out : error, "{}",
+            slot.path->end(*slot.command, late ? Error::timed_out : error,
                            late ? "no answer" : why);
         }
         free_ = ~0u >> (32 - slots_at_once_);
