@@ -572,6 +572,23 @@ TEST_P(FfsPower, StepsWaitForWhatTheyNeed)
     for (unsigned seed = 1; seed <= 2; ++seed) disk.each_flush(seed, check, steps.from);
 }
 
+// On UFS2 the inodes of a group are made by and by: its header, which says how many there are, then
+// waits for them, and a name must still wait for the header.
+TEST_P(FfsPower, ANameWaitsForItsInodeToBeMarked)
+{
+    size_t from = 0;
+    use([&](fs::Volume&) {
+        for (int i = 0; i < 100; ++i) {
+            if (i == 20) ASSERT_TRUE(fs::sync());
+            if (i == 20) from = disk.now();
+            ASSERT_TRUE(fs::create("/file " + std::to_string(i), NodeType::file, 0644));
+        }
+    });
+    Checker checker(true);
+    auto check = [&](const PowerCutDisk::Cut& cut) { checker.add(cut.image); };
+    for (unsigned seed = 1; seed <= 20; ++seed) disk.each_flush(seed, check, from);
+}
+
 // ---- what is only read
 
 struct FfsKept : testing::TestWithParam<std::string> {
