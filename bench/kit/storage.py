@@ -109,8 +109,8 @@ def measure(pc: qemu.Pc, seconds: float, counted: bool, more: str = "") -> list[
 
 
 def best(make: Callable[[], qemu.Pc], seconds: float, repeat: int) -> list[Row]:
-    """Of each row the instructions of one run, and the least time of `repeat` others, or of one if
-    that takes longer than a minute."""
+    """Of each row the instructions of one run, and the least time of `repeat` others, or as many as
+    can begin in a minute."""
     counted = measure(make(), seconds, True)
     timed, begin = [], time.monotonic()
     while len(timed) < repeat and (not timed or time.monotonic() - begin < LONG):

@@ -190,7 +190,7 @@ static uint32_t place_of_big(uint32_t length)
     for (uint32_t i = 0; i < sizeof middle; ++i) middle[i] = data[i];
     close_file(file);
     unmount_volume();
-    for (uint32_t i = length / 2; i <= disk - length / 2; ++i) {
+    for (uint32_t i = length / 2; i < disk - length / 2; ++i) {
         transfer(0, i * (mib / block), mib / block, data);
         for (uint32_t at = 0; at < mib; at += 512) {
             uint32_t same = 0;

@@ -223,11 +223,11 @@ uint32_t BlockCache::blocks_of(uint64_t number, size_t lines) const
     return static_cast<uint32_t>(bytes >> block_shift_);
 }
 
-// How many lines from this one on, which is not here, are not; `most` at most.
-size_t BlockCache::missing_from(uint64_t number, size_t most)
+// How many lines from this one on, which is not here, are not; `wanted` at most.
+size_t BlockCache::missing_from(uint64_t number, size_t wanted)
 {
     uint64_t left = (bytes_ + line_bytes - 1) / line_bytes - number;
-    size_t lines = 1, end = static_cast<size_t>(std::min<uint64_t>(most, left));
+    size_t lines = 1, end = static_cast<size_t>(std::min<uint64_t>(wanted, left));
     while (lines < end && !find(number + lines)) ++lines;
     return lines;
 }
@@ -464,14 +464,14 @@ Result<void> BlockCache::Runs::finish_long()
     return result_;
 }
 
-// As many as there are before one that is here, `most` at most. They are nothing that must be
+// As many as there are before one that is here, `wanted` at most. They are nothing that must be
 // there.
-bool BlockCache::Runs::begin_lines(uint64_t number, size_t most, bool more)
+bool BlockCache::Runs::begin_lines(uint64_t number, size_t wanted, bool more)
 {
     std::byte* staging = cache_.get_staging();
     if (!staging) return false;
     line_ = number;
-    line_count_ = cache_.missing_from(number, most);
+    line_count_ = cache_.missing_from(number, wanted);
     new (&line_request_) BlockRequest{.first = cache_.block_of(number * line_bytes),
                                       .count = cache_.blocks_of(number, line_count_),
                                       .data = staging + staging_lines * line_bytes,

@@ -72,6 +72,7 @@ public:
     void forget(uint64_t offset, uint64_t bytes);
     // All that was written is on the medium.
     Result<void> sync();
+    // What is not on the medium, in whole lines.
     uint64_t unsynced_bytes() const { return uint64_t{dirty_count_} * line_bytes; }
 
     // While one lives, what is written belongs together: metadata is not written because the cache
@@ -150,7 +151,7 @@ private:
     Result<Line*> fetch(uint64_t number, bool whole = false);
     Result<void> fill(Line& line, uint64_t number);
     uint32_t blocks_of(uint64_t number, size_t lines) const;
-    size_t missing_from(uint64_t number, size_t most);
+    size_t missing_from(uint64_t number, size_t wanted);
     size_t ahead(uint64_t number);
     bool read_ahead(Line& line, uint64_t number, size_t lines);
     void keep(uint64_t number, size_t lines, const std::byte* from, const Line* but);
@@ -254,7 +255,7 @@ private:
     Result<void> finish_long();
     Result<void> begin_rest(bool more);
     Result<void> begin(uint64_t offset, std::span<std::byte> into, bool more);
-    bool begin_lines(uint64_t number, size_t most, bool more);
+    bool begin_lines(uint64_t number, size_t wanted, bool more);
     void end_first();
     void end_lines();
     void end_all();

@@ -83,20 +83,28 @@ class Written:
     free: dict[str, int]  # as Vesper has said
 
 
+def make_volume(path: Path, fs: str) -> Path:
+    """An empty one."""
+    kind = KINDS[fs]
+    with path.open("wb") as file:
+        file.truncate(kind.mib * MIB)
+    words = kind.make.split()
+    if words[0] == "makefs":
+        empty = path.parent / "empty"
+        empty.mkdir(exist_ok=True)
+        tool(*words, "-s", f"{kind.mib}m", path, empty)
+    else:
+        tool(*words, path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Written:
     """All that is made and done in one boot of Vesper, whose power is cut afterwards."""
     work = tmp_path_factory.mktemp("files")
-    (work / "empty").mkdir()
     paths, options = {}, []
     for fs, kind in KINDS.items():
-        paths[fs] = work / f"{fs}.img"
-        with paths[fs].open("wb") as file:
-            file.truncate(kind.mib * MIB)
-        words = kind.make.split()
-        is_ffs = words[0] == "makefs"
-        tool(*words, *(["-s", f"{kind.mib}m"] if is_ffs else []), paths[fs],
-             *([work / "empty"] if is_ffs else []))
+        paths[fs] = make_volume(work / f"{fs}.img", fs)
         options += disks.drive(paths[fs], fs)
         options += [word for device in kind.device for word in ("-device", device)]
     # So much memory that no volume's cache is short of it.
@@ -158,16 +166,9 @@ def test_long_files_that_others_made_are_read(tmp_path, boot):
 @pytest.mark.parametrize("key, ends", (("r", "reset"), ("o", "off"), ("s", "reset")))
 def test_nothing_is_lost_when_the_machine_is_started_anew(tmp_path, boot, key, ends):
     """By the payload, or by the monitor when the payload stands still."""
-    options, volumes = [], {fs: tmp_path / fs for fs in ("ext4", "fat32", "ffs2")}
-    (tmp_path / "empty").mkdir()
+    options = []
+    volumes = {fs: make_volume(tmp_path / fs, fs) for fs in ("ext4", "fat32", "ffs2")}
     for fs, path in volumes.items():
-        kind = KINDS[fs]
-        with path.open("wb") as file:
-            file.truncate(kind.mib * MIB)
-        words = kind.make.split()
-        is_ffs = words[0] == "makefs"
-        tool(*words, *(["-s", f"{kind.mib}m"] if is_ffs else []), path,
-             *([tmp_path / "empty"] if is_ffs else []))
         options += [*disks.drive(path, fs), "-device", f"virtio-blk-pci,drive={fs}"]
     machine = boot(HERE / "payloads/dirty.c", qemu_options=tuple(options))
     machine.see("dirty")
@@ -206,15 +207,9 @@ def places_with_data(disk: Path) -> list[int]:
 def test_a_partition_beyond_2_tib(tmp_path, boot, fs, device):
     kind = KINDS[fs]
     first = 5 << 19  # MiB: a number of sectors that 32 bits do not hold
-    volume, disk = tmp_path / "volume", tmp_path / "disk"
-    (tmp_path / "empty").mkdir()
-    for path, mib in ((volume, kind.mib), (disk, 3 << 20)):
-        with path.open("wb") as file:
-            file.truncate(mib * MIB)
-    words = kind.make.split()
-    is_ffs = words[0] == "makefs"
-    tool(*words, *(["-s", f"{kind.mib}m"] if is_ffs else []), volume,
-         *([tmp_path / "empty"] if is_ffs else []))
+    volume, disk = make_volume(tmp_path / "volume", fs), tmp_path / "disk"
+    with disk.open("wb") as file:
+        file.truncate(3 << 40)
     tool("/usr/sbin/sgdisk", "-n", f"1:{first}M:+{kind.mib}M", disk)
     tool("dd", f"if={volume}", f"of={disk}", "bs=1M", f"seek={first}", "conv=notrunc,sparse",
          "status=none")

@@ -2,6 +2,7 @@
 // Volumes, paths that name them, and open files.
 #include <gmock/gmock.h>
 #include "fakes/machine.h"
+#include "fakes/part.h"
 #include "fs/open_file.h"
 #include "images.h"
 
@@ -211,26 +212,6 @@ TEST_F(Volumes, SyncWritesAllOfThem)
     EXPECT_TRUE(fs::unmount(*first));
     EXPECT_EQ(ffs.writes, 1u);
 }
-
-// A part of a disk, with a file system of its own.
-struct Part final : BlockDevice {
-    Part(BlockDevice& disk, uint64_t first, uint64_t count)
-    {
-        whole = &disk;
-        first_block = first;
-        blocks = count;
-        block_bytes = disk.block_bytes;
-    }
-    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
-    {
-        return whole->read(first_block + first, count, into);
-    }
-    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
-    {
-        return whole->write(first_block + first, count, from);
-    }
-    Result<void> flush_blocks() override { return whole->flush(); }
-};
 
 TEST_F(Volumes, ThatWouldWriteTheSameBlocksAreNotMountedTogether)
 {
