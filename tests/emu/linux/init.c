@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 static const char* device;
@@ -113,6 +114,7 @@ int main(void)
     char* list = getenv("volumes");
     while (list && *list) show_volume(strsep(&list, ","));
     puts("ALL SHOWN");
+    tcdrain(STDOUT_FILENO); /* before the kernel says on the same line that it ends */
     reboot(RB_POWER_OFF);
     return 0;
 }
