@@ -545,7 +545,7 @@ constexpr const char* harmless[] = {
     "Warning: Filesystem is FAT32 .*\n  but has only .*\n  This may lead.*\n",
     "fsck.fat .*\n",
     "exfatprogs version .*\n",
-    "/tmp/.*: clean. directories.*\n",
+    "/proc/self/fd/.*: clean. directories.*\n",
     "Dirty bit is set.*\n",
     " Automatically removing dirty bit.\n",
     "There are differences between boot sector and its backup.\n",
@@ -558,9 +558,9 @@ constexpr const char* harmless[] = {
     "Free cluster summary wrong.*\n",
     "  Auto-correcting.\n",
     "Leaving filesystem unchanged.\n",
-    "\n?/tmp/.*: \\d+ files.*\n",
-    "/tmp/.*: corrupted. directories.*\n",
-    "/tmp/.*: files corrupted.*\n",
+    "\n?/proc/self/fd/.*: \\d+ files.*\n",
+    "/proc/self/fd/.*: corrupted. directories.*\n",
+    "/proc/self/fd/.*: files corrupted.*\n",
     // a file's chain that ends behind its size
     "ERROR: .*: more clusters are allocated. truncate to .*\n",
     ("/.*\n  File size is \\d+ bytes, cluster chain length is > \\d+ bytes.\n"

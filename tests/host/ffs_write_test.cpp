@@ -196,14 +196,17 @@ TEST_P(FfsWrite, IsReadByGrub)
     for (auto& [path, text] : files) make(path, text);
     check();
     std::string copy = testing::TempDir() + "vesper-grub-" + std::to_string(getpid());
+    std::string image = copy + ".img";  // it wants a file that has a name
+    std::ofstream(image, std::ios::binary)
+        .write(disk.data.data(), std::streamsize(disk.data.size()));
     for (auto& [path, text] : files) {  // not links: it forgets their last byte
-        Checked got = run_checker(disk.data,
-                                  "sh -c 'grub-fstest $0 cp \"(loop0)" + path + "\" " + copy + "'");
-        EXPECT_EQ(got.status, 0) << path << ": " << got.output;
+        std::string command = "grub-fstest " + image + " cp '(loop0)" + path + "' " + copy;
+        EXPECT_EQ(system(command.c_str()), 0) << path;
         std::ifstream in(copy, std::ios::binary);
         EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(in), {}) == text) << path;
         std::filesystem::remove(copy);
     }
+    std::filesystem::remove(image);
 }
 
 TEST_P(FfsWrite, FillsTheDiskAndEmptiesIt)
