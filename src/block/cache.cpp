@@ -501,6 +501,12 @@ bool BlockCache::can_take_along(uint64_t offset)
 
 // ---- what others do with the same blocks
 
+const char* BlockCache::why_read_only() const
+{
+    if (device_.read_only || device_.disk().read_only) return "its disk is read-only";
+    return is_shared ? "another volume has the same blocks" : nullptr;
+}
+
 void BlockCache::agree(Line& line, bool written, uint64_t first, uint32_t count, std::byte* data)
 {
     size_t block_bytes = device_.block_bytes;
@@ -575,7 +581,7 @@ void BlockCache::soil(Line& line, uint8_t blocks, Kind kind)
 Result<void> BlockCache::write(uint64_t offset, std::span<const std::byte> from, Kind kind)
 {
     if (!has(offset, from.size())) return Error::invalid;
-    if (device_.read_only || device_.disk().read_only) return Error::read_only;
+    if (why_read_only()) return Error::read_only;
     while (!from.empty()) {
         uint64_t number = offset / line_bytes;
         size_t within = offset % line_bytes, whole = within ? 0 : from.size() / line_bytes;

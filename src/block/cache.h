@@ -118,6 +118,8 @@ public:
     }
 
     BlockDevice& device() { return device_; }
+    const char* why_read_only() const;  // null: it can be written
+    bool is_shared = false;             // another volume writes the same blocks: this one must not
     uint64_t bytes() const { return bytes_; }
     // What it holds is not what is in the drive now, and stays away from that.
     bool is_of_another_medium() const;

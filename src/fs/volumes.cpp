@@ -91,15 +91,6 @@ const Volume* writer_of(BlockDevice& device)
     return nullptr;
 }
 
-// Two file systems would change the same blocks, each by what it remembers of them.
-Result<void> check_alone(BlockDevice& device, const FileSystem& file_system)
-{
-    const Volume* other = config_can_write && !file_system.read_only ? writer_of(device) : nullptr;
-    if (!other) return {};
-    return hal::fail(Error::busy, "{}: not mounted: {} has the same blocks", device.name.view(),
-                     other->name.view());
-}
-
 // Takes the volume's name off a path, where an operation begins.
 Result<Volume*> volume_of(std::string_view& path)
 {
@@ -178,10 +169,14 @@ Result<Volume*> mount(BlockDevice& device)
     if (Volume* known = TRY(mounted(device.name))) return known;
     if (config_can_write && device.removable) TRY(device.disk().look_for_medium());
     BlockCache* cache = TRY(BlockCache::make_for(device));
+    // Two file systems would change the same blocks, each by what it remembers of them.
+    const Volume* other = config_can_write ? writer_of(device) : nullptr;
+    cache->is_shared = other;
     auto made = recognise(*cache);
-    if (auto alone = made ? check_alone(device, *made.value()) : Result<void>(); !alone) {
+    if (other && made && made.value()->read_only == cache->why_read_only()) {
         delete made.value();
-        made = alone.error();
+        made = hal::fail(Error::busy, "{}: not mounted: {} has the same blocks", device.name.view(),
+                         other->name.view());
     }
     return add(device.name, made, &device, cache);
 }

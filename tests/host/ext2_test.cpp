@@ -466,7 +466,7 @@ TEST(Ext2, DisksThatCannotBeWritten)
     {
         Volume volume("ext4.img");
         volume.disk.read_only = true;
-        EXPECT_STREQ(volume.mounted().read_only, "the disk is");
+        EXPECT_STREQ(volume.mounted().read_only, "its disk is read-only");
     }
     Volume volume("ext2-1k.img", 2048);
     EXPECT_STREQ(volume.mounted().read_only, "its blocks are smaller than the disk's");

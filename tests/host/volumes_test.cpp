@@ -240,6 +240,22 @@ TEST_F(Volumes, ThatWouldWriteTheSameBlocksAreNotMountedTogether)
     EXPECT_TRUE(fs::look_up("wd1p1:/new")) << "nobody writes";
 }
 
+TEST_F(Volumes, AJournalIsNotReplayedBesideAnotherWriter)
+{
+    ImageDevice journal = ImageDevice::load("journal-ext3.img");
+    uint64_t end = fat.blocks;
+    fat.data.insert(fat.data.end(), journal.data.begin(), journal.data.end());
+    fat.blocks += journal.blocks;
+    Part part(fat, end, journal.blocks);
+    publish_as(part, "wd1p1");
+    fs::Volume* whole = fs::mount(fat).value();
+    EXPECT_EQ(fs::mount(part).error(), Error::busy);
+    EXPECT_EQ(fat.writes, 0u);
+    EXPECT_TRUE(fs::unmount(*whole));
+    EXPECT_TRUE(fs::mount(part));
+    EXPECT_GT(fat.writes, 0u);
+}
+
 // ---- open files
 
 struct OpenFiles : Volumes {

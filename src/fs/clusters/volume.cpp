@@ -344,7 +344,7 @@ ClusterVolume::ClusterVolume(BlockCache& cache, const Shape& shape)
     table_.place(shape.fat, shape.fat_bytes, shape.entry_bits == 12 ? 1 : 0, shape.fat_copies);
     type = shape.type;
     bytes = uint64_t{shape.clusters} * shape.cluster_bytes;
-    read_only = cache.device().read_only ? "the disk is write-protected" : nullptr;
+    read_only = cache.why_read_only();
 }
 
 ClusterVolume::~ClusterVolume()

@@ -118,7 +118,6 @@ static const char* type_name(const Geometry& geometry)
 // Why nothing can be written; null if all of it can.
 static const char* why_read_only(const Ext2& fs)
 {
-    const BlockDevice& device = fs.cache.device();
     struct Reason {
         uint32_t feature;
         const char* text;
@@ -130,8 +129,9 @@ static const char* why_read_only(const Ext2& fs)
         {encrypt, "there may be encrypted files (encrypt)"},
         {casefold, "there may be directories without upper and lower case (casefold)"},
     };
-    if (device.read_only || (device.whole && device.whole->read_only)) return "the disk is";
-    if (fs.block_bytes() < device.block_bytes) return "its blocks are smaller than the disk's";
+    if (const char* why = fs.cache.why_read_only()) return why;
+    if (fs.block_bytes() < fs.cache.device().block_bytes)
+        return "its blocks are smaller than the disk's";
     for (const Reason& reason : by_incompat) {
         if (fs.incompat & reason.feature) return reason.text;
     }

@@ -21,9 +21,7 @@ static Text<64> mark_of(const SuperBlock& super)
 
 const char* WritableVolume::why_read_only(const SuperBlock& super)
 {
-    const BlockDevice& device = cache.device();
-    if (device.read_only || (device.whole && device.whole->read_only))
-        return "its disk is read-only";
+    if (const char* why = cache.why_read_only()) return why;
     if (!ufs2 && (old_directories || !(super.old_flags & flags_updated)))
         return "its format is of the time before FFSv2";
     if (super.flags & (flag_unclean | flag_needs_fsck)) return "fsck_ffs has to mend it first";
