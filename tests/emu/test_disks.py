@@ -147,9 +147,9 @@ def throttle(machine, drive: str, bytes_a_second: int) -> None:
 
 
 def test_disks_that_do_not_answer_for_a_while(boot, tmp_path):
-    """Others are for the host tests: a SCSI disk has a minute, and at AHCI the driver's write that
-    resets the link (PxSCTL) does not return while a command of NCQ is under way: QEMU 7.2 waits for
-    its end there, by bdrv_aio_cancel(), with the lock that all of QEMU needs, QMP's as well."""
+    """AHCI's are for the host tests: the driver's write that resets the link (PxSCTL) does not
+    return while a command of NCQ is under way: QEMU 7.2 waits for its end there, by
+    bdrv_aio_cancel(), with the lock that all of QEMU needs, QMP's as well."""
     devices = {"ld0": "nvme,serial=1,addr=8", "ld1": "virtio-blk-pci,addr=9"}
     options = []
     for name, device in devices.items():
@@ -170,3 +170,22 @@ def test_disks_that_do_not_answer_for_a_while(boot, tmp_path):
     machine.type(" ")
     for name in devices:
         disks.see(machine, name, read="no error")
+
+
+@pytest.mark.slow  # a minute
+def test_a_scsi_disk_that_does_not_answer(boot, tmp_path):
+    words = ["wd0 key", "sd0 late", "sd0 late", "wd0 wait", "sd0 read"]
+    machine = boot(disks.PAYLOAD, "--append", f"args={' '.join(words)}", qemu_options=(
+        *SCSI, *disks.drive(disks.make(tmp_path / "late.img"), "late"),
+        *("-device", "scsi-hd,drive=late,bus=scsi.0")))
+    machine.see("wd0: ")
+    throttle(machine, "late", 1)
+    machine.type(" ")
+    for said in ("sd0 late: no error",  # QEMU lets the first one through
+                 "vioscsi0: stopped, because a command does not end",
+                 "sd0: no answer; once more", "vioscsi0: stopped, because a command does not end",
+                 "sd0: does not answer, and is left alone for 30 seconds",
+                 "sd0 late: the device did not answer in time",
+                 "sd0: read of blocks 0...2047: it did not answer before",
+                 "sd0 read: the device did not answer in time", PROMPT):
+        machine.see(said)
