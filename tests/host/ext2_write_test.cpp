@@ -3,6 +3,7 @@
 // at any moment, and with writes that fail.
 #include <random>
 #include "ext2_disk.h"
+#include "fakes/clock.h"
 #include "fs/ext2/ext2.h"
 #include "fs/open_file.h"
 #include "power_steps.h"
@@ -83,12 +84,14 @@ INSTANTIATE_TEST_SUITE_P(Images, Ext2Random, testing::ValuesIn(writable), name_o
 TEST_P(Ext2Random, LeavesWhatTheModelHas)
 {
     Disk disk(GetParam());
+    NoonClock clock(disk.machine);
     ASSERT_TRUE(fs::create("/top", NodeType::directory, 0755));
     fs_model::RandomOperations* running = nullptr;
     fs_model::Options options;
     options.prefix = options.link_prefix = "/top";
     options.compare_every = 10;
     options.pause_every = 150;
+    options.tick = [&] { clock.pass(1); };
     options.largest_offset = 200'000;
     options.pause = [&] {
         running->close_files();

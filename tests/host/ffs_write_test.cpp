@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 #include <sstream>
+#include "fakes/clock.h"
 #include "fs/open_file.h"
 #include "fs_model.h"
 #include "images.h"
@@ -144,17 +145,20 @@ INSTANTIATE_TEST_SUITE_P(Images, FfsWrite, testing::ValuesIn(empty_images()), na
 
 TEST_P(FfsWrite, DoesWhatTheModelDoes)
 {
+    NoonClock clock(machine);
     fs_model::RandomOperations* running = nullptr;
     fs_model::RandomOperations operations(unsigned(block_bytes() + fragment_bytes() + is_ufs2()),
                                           {.largest_offset = 15 * block_bytes() / 2,
                                            .largest_write = 3 * block_bytes(),
                                            .compare_every = 20,
                                            .pause_every = 200,
-                                           .pause = [&] {
-                                               running->close_files();
-                                               check();
-                                               remount();
-                                           }});
+                                           .pause =
+                                               [&] {
+                                                   running->close_files();
+                                                   check();
+                                                   remount();
+                                               },
+                                           .tick = [&] { clock.pass(1); }});
     running = &operations;
     operations.run(600);
     operations.close_files();
@@ -271,27 +275,20 @@ TEST_P(FfsWrite, KeepsOpenFilesThatHaveNoName)
 
 TEST_P(FfsWrite, HasTimesAndModes)
 {
-    struct Clock final : CalendarClock {
-        Result<CalendarTime> now() override { return CalendarTime{2026, 11, 27, 12, 0, 0}; }
-        Result<void> set(const CalendarTime&) override { return Error::unsupported; }
-    } clock;
-    publish(clock, "clock");
-    fs::clock_was_set();
-    int64_t noon = clock.now().value().unix_seconds();
+    NoonClock clock(machine);
     make("/file", "x");
     ASSERT_TRUE(fs::create("/d", NodeType::directory, 01750));
     ASSERT_TRUE(node("/d").set_mode(0700));
     ASSERT_TRUE(node("/d").set_modified(1'000'000'000));
     check();
     remount();
-    EXPECT_EQ(node("/file").modified_s, noon);
+    EXPECT_EQ(node("/file").modified_s, clock.noon);
     EXPECT_EQ(node("/file").mode, 0644);
     EXPECT_EQ(node("/d").modified_s, 1'000'000'000);
     EXPECT_EQ(node("/d").mode, 0700);
     EXPECT_EQ(node("/d").links, 2u);
     EXPECT_EQ(node("/").links, 3u);
-    EXPECT_EQ(node("/").modified_s, noon);
-    fs::clock_was_set();
+    EXPECT_EQ(node("/").modified_s, clock.noon);
 }
 
 // ---- large

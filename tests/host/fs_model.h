@@ -35,12 +35,19 @@ struct Options {
     unsigned compare_every = 1;        // steps
     unsigned pause_every = 0;          // steps; 0: never
     std::function<void()> pause = {};  // to sync, to mount anew, to run a checker
+    std::function<void()> tick = {};   // moves the clock before each step; without, no times are
+                                       // compared
+    bool top_has_time = true;
 };
 
 struct Object {
-    explicit Object(NodeType is, std::string holds = {}) : type(is), data(std::move(holds)) {}
+    explicit Object(NodeType is, std::string holds = {})
+        : type(is), data(std::move(holds)), modified(fs::now_s())
+    {
+    }
     NodeType type;
-    std::string data;  // of a link: where it leads
+    std::string data;      // of a link: where it leads
+    int64_t modified = 0;  // seconds, as in fs::Node
     std::map<std::string, std::shared_ptr<Object>> entries;
 };
 using ObjectPointer = std::shared_ptr<Object>;
@@ -87,9 +94,12 @@ public:
 
     void run(unsigned steps)
     {
+        if (auto top = fs::look_up(options_.prefix + "/"))
+            top_->modified = top.value().node->modified_s;
         for (unsigned i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
             SCOPED_TRACE("step " + std::to_string(i));
             if (i % 50 == 0) keep_nodes(std::array{0, 1000, 5}[i / 50 % 3]);
+            if (options_.tick) options_.tick();
             step();
             if (options_.pause_every && i % options_.pause_every == options_.pause_every - 1)
                 options_.pause();
@@ -184,6 +194,7 @@ private:
         if (Error error = parent(path, where); error != Error{}) return error;
         if (where.object) return Error::exists;
         where.directory->entries[where.name] = std::move(made);
+        where.directory->modified = fs::now_s();
         return {};
     }
     Error remove(const std::string& path)
@@ -193,6 +204,7 @@ private:
         if (!where.object) return Error::not_found;
         if (!where.object->entries.empty()) return Error::not_empty;
         where.directory->entries.erase(where.name);
+        where.directory->modified = fs::now_s();
         return {};
     }
     Error add_name(const std::string& path, const std::string& to)
@@ -221,6 +233,7 @@ private:
         if (to.object && !to.object->entries.empty()) return Error::not_empty;
         to.directory->entries[to.name] = from.object;
         from.directory->entries.erase(from.name);
+        from.directory->modified = to.directory->modified = fs::now_s();
         return {};
     }
 
@@ -241,6 +254,7 @@ private:
             if (!was_done(error)) return;
             EXPECT_EQ(error, Error{}) << "truncate to " << offset << ": " << error_text(error);
             file.data.resize(offset);
+            file.modified = fs::now_s();
             return;
         }
         std::string text(pick(options_.largest_write), 0);
@@ -255,6 +269,7 @@ private:
         if (text.empty()) return;
         file.data.resize(std::max(file.data.size(), offset + text.size()));
         file.data.replace(offset, text.size(), text);
+        file.modified = fs::now_s();
     }
     void read_part(fs::Node& node, const Object& file)
     {
@@ -350,6 +365,9 @@ private:
     void compare(fs::Node& node, const Object& object, const std::string& path)
     {
         ASSERT_EQ(node.type, object.type) << path;
+        if (options_.tick && (options_.top_has_time || &object != top_.get())) {
+            ASSERT_EQ(node.modified_s, object.modified) << path;
+        }
         if (object.type == NodeType::directory) return compare_entries(node, object, path);
         EXPECT_EQ(node.links, names_of_[&object]) << path;
         if (object.type == NodeType::file) {

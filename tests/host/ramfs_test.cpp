@@ -6,6 +6,7 @@
 #include <functional>
 #include <random>
 #include <set>
+#include "fakes/clock.h"
 #include "fakes/machine.h"
 #include "fs/open_file.h"
 #include "fs_model.h"
@@ -314,21 +315,13 @@ TEST_F(RamTest, ModesAndTimes)
     EXPECT_EQ(node("/file").mode, 0400);
     EXPECT_EQ(node("/file").modified_s, -5);
 
-    struct Clock final : CalendarClock {
-        Result<CalendarTime> now() override { return CalendarTime{2026, 11, 22, 12, 0, 0}; }
-        Result<void> set(const CalendarTime&) override { return Error::unsupported; }
-    } clock;
-    publish(clock, "clock");
-    fs::clock_was_set();
-    machine.now_us += 3'000'000;
-    int64_t noon = clock.now().value().unix_seconds();
+    NoonClock clock(machine);
     EXPECT_TRUE(node("/file").truncate(1));
-    EXPECT_EQ(node("/file").modified_s, noon);
-    machine.now_us += 3'000'000;
+    EXPECT_EQ(node("/file").modified_s, clock.noon);
+    clock.pass(3);
     make("/later");
-    EXPECT_EQ(node("/later").modified_s, noon + 3);
-    EXPECT_EQ(node("/").modified_s, noon + 3);
-    fs::clock_was_set();
+    EXPECT_EQ(node("/later").modified_s, clock.noon + 3);
+    EXPECT_EQ(node("/").modified_s, clock.noon + 3);
 }
 
 TEST_F(RamTest, EndsBeforeTheHeapDoes)
@@ -405,6 +398,10 @@ TEST_F(RamTest, WithoutMemoryNothingChanges)
 class RamRandom : public RamTest, public testing::WithParamInterface<unsigned> {};
 INSTANTIATE_TEST_SUITE_P(Seeds, RamRandom, testing::Range(1u, 9u));
 
-TEST_P(RamRandom, LeavesWhatTheModelHas) { fs_model::RandomOperations(GetParam(), {}).run(2500); }
+TEST_P(RamRandom, LeavesWhatTheModelHas)
+{
+    NoonClock clock(machine);
+    fs_model::RandomOperations(GetParam(), {.tick = [&] { clock.pass(1); }}).run(2500);
+}
 
 }  // namespace
