@@ -163,6 +163,7 @@ Result<size_t> Ext2Node::write_step(uint64_t offset, std::span<const std::byte> 
     uint64_t old_size = size;
     int64_t old_time = std::exchange(modified_s, fs::now_s());
     auto written = write_run(offset, from);
+    if (!written) modified_s = old_time;
     if (written) size = std::max(size, offset + written.value());
     if (inode_changed_ || size != old_size || modified_s != old_time) TRY(write_inode());
     return written;

@@ -356,7 +356,7 @@ Result<size_t> WritableInode::write_bytes(uint64_t offset, std::span<const std::
         if (some) done += some.value();
     }
     uint64_t should_be = std::max(old_size, done ? offset + done : 0);
-    modified_s = fs::now_s();
+    if (done) modified_s = fs::now_s();
     auto stored = size > should_be ? shrink(should_be) : store();
     if (!result && (done == 0 || result.error() != Error::no_space)) return result.error();
     TRY(std::move(stored));
@@ -384,7 +384,7 @@ Result<void> WritableInode::truncate(uint64_t bytes)
     uint64_t old_size = size;
     auto result = fit_last(bytes, bytes);
     if (result) result = allocate_last(bytes);
-    modified_s = fs::now_s();
+    if (result) modified_s = fs::now_s();
     uint64_t should_be = result ? bytes : old_size;
     auto stored = size > should_be ? shrink(should_be) : store();
     return result ? stored : result;
