@@ -118,6 +118,8 @@ public:
         for (auto& [handle, file] : files_)
             EXPECT_TRUE(read_all(fs::open_file(handle)->node()) == file->data) << "an open file";
     }
+    // How many failed for want of space.
+    unsigned refused() const { return refused_; }
     // Those that it has opened. Before a volume is unmounted.
     void close_files()
     {
@@ -240,7 +242,12 @@ private:
     // ---- the same on the volume
 
     // False: it was full, which is no failure, and nothing has changed.
-    bool was_done(Error got) const { return !(options_.may_fill && got == Error::no_space); }
+    bool was_done(Error got)
+    {
+        bool is_full = options_.may_fill && got == Error::no_space;
+        refused_ += is_full;
+        return !is_full;
+    }
     void check(Error got, const std::function<Error()>& model, const std::string& what)
     {
         if (!was_done(got)) return;
@@ -396,6 +403,7 @@ private:
 
     Options options_;
     std::mt19937 random_;
+    unsigned refused_ = 0;
     ObjectPointer top_ = std::make_shared<Object>(NodeType::directory);
     std::map<uint32_t, ObjectPointer> files_;  // by handle
     std::map<const Object*, unsigned> names_of_;

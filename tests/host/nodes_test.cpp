@@ -1,37 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Many files where the kernel has little memory: nodes that nobody uses are given up.
-#include <unistd.h>
-#include <fstream>
 #include "fs/open_file.h"
 #include "fs_model.h"
-#include "images.h"
+#include "made_volume.h"
 #include "power_cut.h"
 
 namespace {
 
 using fs::NodeType;
 
-struct Volume {
-    const char* name;
-    const char* maker;  // puts it into the file $0
-    const char* checker;
-};
-
-ImageDevice make_volume(const char* maker)
-{
-    std::vector<char> bytes(24 << 20);
-    std::string file = testing::TempDir() + "vesper-nodes-" + std::to_string(getpid());
-    std::ofstream(file, std::ios::binary).write(bytes.data(), std::streamsize(bytes.size()));
-    std::string command = "sh -c '" + std::string(maker) + "' " + file + " >/dev/null 2>&1";
-    EXPECT_EQ(system(command.c_str()), 0) << command;
-    std::ifstream in(file, std::ios::binary);
-    in.read(bytes.data(), std::streamsize(bytes.size()));
-    unlink(file.c_str());
-    return ImageDevice(std::move(bytes));
-}
-
-struct ManyFiles : testing::TestWithParam<Volume> {
-    ManyFiles() : disk(make_volume(GetParam().maker))
+struct ManyFiles : testing::TestWithParam<MadeVolume> {
+    ManyFiles() : disk(GetParam().make())
     {
         publish_as(disk, "wd0");
         mount();
@@ -107,13 +86,14 @@ TEST_P(ManyFiles, AreMadeFoundAndRemovedInLittleMemory)
 INSTANTIATE_TEST_SUITE_P(
     On, ManyFiles,
     testing::Values(
-        Volume{"ext2", "mke2fs -q -F -t ext2 -N 3000 $0", "e2fsck -fn"},
-        Volume{"ext4", "mke2fs -q -F -t ext4 -N 3000 $0", "e2fsck -fn"},
-        Volume{"ffs2",
-               "mkdir $0.d && makefs -t ffs -s 24m -o version=2,density=4096 $0 $0.d; rmdir $0.d",
-               "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py"},
-        Volume{"fat32", "mkfs.fat -F 32 -s 1 $0", "fsck.fat -n"},
-        Volume{"exfat", "mkfs.exfat -c 4K $0", "fsck.exfat -n"}),
+        MadeVolume{"ext2", 24, "mke2fs -q -F -t ext2 -N 3000 $0", "e2fsck -fn"},
+        MadeVolume{"ext4", 24, "mke2fs -q -F -t ext4 -N 3000 $0", "e2fsck -fn"},
+        MadeVolume{
+            "ffs2", 24,
+            "mkdir $0.d && makefs -t ffs -s 24m -o version=2,density=4096 $0 $0.d; rmdir $0.d",
+            "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py"},
+        MadeVolume{"fat32", 24, "mkfs.fat -F 32 -s 1 $0", "fsck.fat -n"},
+        MadeVolume{"exfat", 24, "mkfs.exfat -c 4K $0", "fsck.exfat -n"}),
     [](auto& info) { return info.param.name; });
 
 }  // namespace

@@ -249,6 +249,7 @@ private:
     ClusterNode* root_ = nullptr;
     ClusterNode* changed_nodes_ = nullptr;
     Buffer zeros_, full_groups_, changed_pieces_;  // bits; the latter of the table, 4 KiB each
+    uint32_t nameless_ = 0;                        // files that are open, but have been removed
     bool changed_ = false;                         // since the last sync
     bool marked_ = false;                          // clusters as used, since tables were written
     uint32_t times_written_ = 0;

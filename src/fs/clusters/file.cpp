@@ -469,6 +469,7 @@ void ClusterNode::take(const EntrySet& set)
 
 void ClusterNode::release()
 {
+    --volume_.nameless_;
     drop_clusters();
     given_up();
     if (children) return;  // a damaged volume: they need it until it is unmounted

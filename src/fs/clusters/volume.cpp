@@ -287,7 +287,8 @@ Result<Clusters> ClusterVolume::allocate(uint32_t goal, uint32_t wanted)
 void ClusterVolume::give_back(Clusters chain)
 {
     if (!is_cluster(chain.first)) return;
-    if (pending_count_ == std::size(pending_)) (void)sync();  // the next one fails as well
+    if (pending_count_ == std::size(pending_) && sync())
+        (void)begin_change();                           // an error comes again
     if (pending_count_ == std::size(pending_)) return;  // they are lost, until a checker finds them
     pending_[pending_count_++] = chain;
 }
@@ -380,6 +381,7 @@ void ClusterVolume::lost_name(ClusterNode& node)
     unlist(node);
     nodes.remove(node);
     node.links = 0;
+    ++nameless_;
     node.id |= 1;
     nodes.add(node);
 }
@@ -551,7 +553,7 @@ Result<void> ClusterVolume::sync()
         TRY(give_all());
         TRY(write_counts());
     }
-    if (changed_nodes_) return {};
+    if (changed_nodes_ || nameless_) return {};
     TRY(set_dirty(false));
     TRY(write_copies());
     TRY(write_all());

@@ -252,10 +252,10 @@ Result<void> Ext2::prepare()
 {
     if (read_only) return Error::read_only;
     if (is_syncing_) return {};
-    if (!in_use_) TRY(start_writing());
     bool is_low = free_blocks() < waiting_blocks_ * (journal ? 1 : 0) + low_blocks ||
                   super.free_inodes_count < 2;
-    return has_waiting() && (is_low || freed_count_ > most_freed) ? sync() : Result<void>();
+    if (in_use_ && has_waiting() && (is_low || freed_count_ > most_freed)) TRY(sync());
+    return in_use_ ? Result<void>() : start_writing();  // a sync marks the volume as clean
 }
 
 Result<void> Ext2::need_feature(uint32_t feature)
@@ -295,6 +295,7 @@ Result<void> Ext2::sync_all()
         TRY(apply_frees());
         TRY(cache.sync());
     }
+    if (waiting_nodes_) return {};  // of open files, which have no names on the medium
     if (!is_unclean_) super.state |= Superblock::valid;
     TRY(write_super());
     in_use_ = false;

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Volumes that are full, or nearly: what fails for want of space changes nothing. And the mark on
+// the medium that says "not unmounted": it stays there for as long as anything waits to be written.
+#include "fakes/clock.h"
+#include "fs/open_file.h"
+#include "fs_model.h"
+#include "made_volume.h"
+#include "power_cut.h"
+
+namespace {
+
+using fs::NodeType;
+
+struct FullVolume : testing::TestWithParam<MadeVolume> {
+    FullVolume() : disk(GetParam().make())
+    {
+        publish_as(disk, "wd0");
+        mount();
+    }
+    ~FullVolume() override
+    {
+        fs::close_all();
+        unmount();
+    }
+    static uint64_t free() { return fs::root()->file_system->free_bytes().value(); }
+    void mount() { fs::set_root(fs::mount(disk).value()); }
+    void unmount()
+    {
+        fs::Volume* volume = fs::root();
+        fs::set_root(nullptr);
+        ASSERT_TRUE(fs::unmount(*volume));
+        auto checked = run_checker(disk.data, GetParam().checker);
+        EXPECT_EQ(checked.status, 0) << checked.output;
+    }
+    // Where the medium says that somebody has the volume mounted.
+    bool is_marked() const
+    {
+        std::string kind = GetParam().name;
+        auto byte = [&](size_t at) { return static_cast<uint8_t>(disk.data[at]); };
+        if (kind == "ext4") return true;  // it has a journal instead
+        if (kind == "ext2") return !(byte(1024 + 58) & 1);
+        if (kind == "exfat") return byte(106) & 2;
+        if (kind[1] == 'f') return !byte(8192 + 209);
+        return byte(kind == "fat32" ? 65 : 37) & 1;
+    }
+    void expect_mark() const
+    {
+        if (fs::root()->cache->unsynced_bytes()) EXPECT_TRUE(is_marked());
+    }
+    // Leaves about so much.
+    static void fill(uint64_t bytes)
+    {
+        fs::Node& filler = *fs::look_up("/filler").value().node;
+        std::string piece(4096, 'f');
+        while (free() > bytes) {
+            auto written = filler.write(filler.size, std::as_bytes(std::span(piece)));
+            if (!written || written.value() < piece.size()) break;
+        }
+        uint64_t missing = bytes - std::min(bytes, free());
+        if (missing) ASSERT_TRUE(filler.truncate(filler.size - std::min(filler.size, missing)));
+    }
+    FakeMachine machine;
+    ImageDevice disk;
+};
+
+TEST_P(FullVolume, HasWhatTheModelHas)
+{
+    NoonClock clock(machine);
+    ASSERT_TRUE(fs::create("/filler", NodeType::file, 0644));
+    for (unsigned seed = 1; seed <= (getenv("VESPER_LONG") ? 40 : 2) && !HasFailure(); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        std::string top = "/top " + std::to_string(seed);
+        fill(50'000);
+        ASSERT_TRUE(fs::create(top, NodeType::directory, 0755));
+        unsigned steps = 0;
+        fs_model::RandomOperations* running = nullptr;
+        fs_model::Options options;
+        options.prefix = options.link_prefix = top;
+        options.names = {"a", "b", std::string(200, 'c'), std::string(80, 'd'), "e"};
+        options.symbolic_links = options.hard_links = GetParam().has_links;
+        options.may_fill = true;
+        options.largest_offset = 30'000;
+        options.largest_write = 3000;
+        options.compare_every = 5;
+        options.tick = [&] {
+            clock.pass(2);
+            fill(++steps % 4 ? 0 : 6000);
+            expect_mark();
+        };
+        options.pause_every = 50;
+        options.pause = [&] {
+            running->close_files();
+            unmount();
+            mount();
+        };
+        fs_model::RandomOperations operations(seed, options);
+        running = &operations;
+        operations.run(700);
+        EXPECT_GT(operations.refused(), 2u);
+    }
+}
+
+TEST_P(FullVolume, IsMarkedWhileAnythingIsNotSynced)
+{
+    // Of FAT and exFAT so many wait for a sync at most, and one more.
+    constexpr unsigned count = 257;
+    auto name = [](unsigned i) { return "/d/" + std::to_string(i); };
+    ASSERT_TRUE(fs::create("/d", NodeType::directory, 0755));
+    for (unsigned i = 0; i < count; ++i) {
+        auto made = fs::create(name(i), NodeType::file, 0644);
+        ASSERT_TRUE(made) << i << error_text(made.error());
+        ASSERT_TRUE(made.value()->write(0, std::as_bytes(std::span("text"))));
+        expect_mark();
+    }
+    ASSERT_TRUE(fs::sync());
+    for (unsigned i = 0; i < count; ++i) {
+        ASSERT_TRUE(fs::remove(name(i)));
+        expect_mark();
+    }
+}
+
+TEST_P(FullVolume, IsMarkedWhileAFileWithoutANameIsOpen)
+{
+    ASSERT_TRUE(fs::create("/file", NodeType::file, 0644));
+    auto handle = fs::open("/file", fs::open_read | fs::open_write);
+    ASSERT_TRUE(handle);
+    fs::OpenFile& file = *fs::open_file(handle.value());
+    ASSERT_TRUE(file.write(std::as_bytes(std::span("text"))));
+    ASSERT_TRUE(fs::remove("/file"));
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(fs::sync());
+        EXPECT_TRUE(is_marked());
+    }
+    std::byte text[5];
+    file.seek(0);
+    EXPECT_EQ(file.read(text).value(), 5u);
+    file.close();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    On, FullVolume,
+    testing::Values(MadeVolume{"ext2", 4, "mke2fs -q -F -t ext2 -b 1024 -N 300 $0", "e2fsck -fn"},
+                    MadeVolume{"ext4", 8, "mke2fs -q -F -t ext4 -b 1024 -N 300 -J size=1 $0",
+                               "e2fsck -fn"},
+                    MadeVolume{"ffs1", 4,
+                               "mkdir $0.d && makefs -t ffs -f 300 -s 4m -o "
+                               "version=1,bsize=8192,fsize=1024 $0 $0.d; rmdir $0.d",
+                               "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py"},
+                    MadeVolume{"ffs2", 4,
+                               "mkdir $0.d && makefs -t ffs -f 300 -s 4m -o "
+                               "version=2,bsize=4096,fsize=512 $0 $0.d; rmdir $0.d",
+                               "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py"},
+                    MadeVolume{"fat12", 4, "mkfs.fat -F 12 -s 4 $0", "fsck.fat -n", false},
+                    MadeVolume{"fat32", 4, "mkfs.fat -F 32 -s 1 $0", "fsck.fat -n", false},
+                    MadeVolume{"exfat", 4, "mkfs.exfat -c 4K $0", "fsck.exfat -n", false}),
+    [](auto& info) { return info.param.name; });
+
+}  // namespace
