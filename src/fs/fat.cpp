@@ -493,9 +493,8 @@ Result<void> FatVolume::set_parent(uint64_t link, ClusterNode& parent)
 
 Result<Clusters> FatVolume::find_free(uint32_t from, uint32_t to, uint32_t wanted, bool any)
 {
-    // FAT12: some entries are in two sectors, and not written as one.
     auto usable = [&](uint32_t cluster) -> Result<bool> {
-        if (!any && cluster * 12 / 8 % chunk_bytes == chunk_bytes - 1) return false;
+        if (!any && is_split(cluster)) return false;
         return TRY(entry(cluster)) == 0;
     };
     Clusters run;

@@ -2,8 +2,8 @@
 // Writing to FAT and exFAT: at random beside a model, to the end of the space, with a disk that
 // fails, and with the power cut at any moment. Other people's checkers say whether it is right.
 #include <gmock/gmock.h>
-#include <regex>
 #include "fakes/clock.h"
+#include "fat_complaints.h"
 #include "fs_model.h"
 #include "images.h"
 #include "lib/bytes.h"
@@ -544,40 +544,6 @@ TEST(Fat12Files, AnEntryInTwoLinesComesToBothTables)
 
 // ---- the power is cut
 
-// What may be said of a volume after the power was cut.
-constexpr const char* harmless[] = {
-    "Warning: Filesystem is FAT32 .*\n  but has only .*\n  This may lead.*\n",
-    "fsck.fat .*\n",
-    "exfatprogs version .*\n",
-    "/proc/self/fd/.*: clean. directories.*\n",
-    "Dirty bit is set.*\n",
-    " Automatically removing dirty bit.\n",
-    "There are differences between boot sector and its backup.\n",
-    "This is mostly harmless.*\n",
-    "  (37|65):01/00\n",
-    "  Not automatically fixing this.\n",
-    "FATs differ but appear to be intact.\n",
-    "  Using first FAT.\n",
-    "Reclaimed \\d+ unused clusters? .*\n",
-    "Free cluster summary wrong.*\n",
-    "  Auto-correcting.\n",
-    "Leaving filesystem unchanged.\n",
-    "\n?/proc/self/fd/.*: \\d+ files.*\n",
-    "/proc/self/fd/.*: corrupted. directories.*\n",
-    "/proc/self/fd/.*: files corrupted.*\n",
-    // a file's chain that ends behind its size
-    "ERROR: .*: more clusters are allocated. truncate to .*\n",
-    ("/.*\n  File size is \\d+ bytes, cluster chain length is > \\d+ bytes.\n"
-     "  Truncating file to \\d+ bytes.\n"),
-};
-// Of a rename, moreover: both names are there.
-constexpr const char* doubled[] = {
-    "ERROR: .*: cluster is already allocated for the other file. truncated to 0 bytes.*\n",
-    "/.*  and\n/.*\n  share clusters.\n  Truncating second to \\d+ bytes.*\n"
-    "(/.*\n  File size is \\d+ bytes, cluster chain length is \\d+ bytes.\n"
-    "  Truncating file to \\d+ bytes.\n)?",
-};
-
 struct ClusterCuts : Written<PowerCutDisk> {
     struct State {
         size_t moment, operation;
@@ -688,16 +654,9 @@ struct ClusterCuts : Written<PowerCutDisk> {
         }
         ASSERT_TRUE(fs::unmount(*mounted.value()));
     }
-    // What the checker says, but for lost space, and that the volume was in use.
     std::string complaints(const PowerCutDisk::Cut& cut, bool renames)
     {
-        auto checked = run_checker(cut.image, GetParam().checker);
-        std::string left = checked.output;
-        for (const char* allowed : harmless)
-            left = std::regex_replace(left, std::regex(allowed), "");
-        for (const char* allowed : doubled)
-            if (renames) left = std::regex_replace(left, std::regex(allowed), "");
-        return left.empty() ? "" : checked.output;
+        return fat_complaints(run_checker(cut.image, GetParam().checker), renames);
     }
     void cut_everywhere(bool renames, size_t usual)
     {

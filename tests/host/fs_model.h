@@ -38,6 +38,8 @@ struct Options {
     std::function<void()> tick = {};   // moves the clock before each step; without, no times are
                                        // compared
     bool top_has_time = true;
+    std::function<void(const struct Object&)> touched = {};  // what has been changed, lost a name,
+                                                             // or has another
 };
 
 struct Object {
@@ -118,6 +120,7 @@ public:
         for (auto& [handle, file] : files_)
             EXPECT_TRUE(read_all(fs::open_file(handle)->node()) == file->data) << "an open file";
     }
+    const Object& top() const { return *top_; }
     // How many failed for want of space.
     unsigned refused() const { return refused_; }
     // Those that it has opened. Before a volume is unmounted.
@@ -205,6 +208,7 @@ private:
         if (Error error = parent(path, where); error != Error{}) return error;
         if (!where.object) return Error::not_found;
         if (!where.object->entries.empty()) return Error::not_empty;
+        touch(*where.object);
         where.directory->entries.erase(where.name);
         where.directory->modified = fs::now_s();
         return {};
@@ -233,6 +237,8 @@ private:
         if (to.object && !directory && to.object->type == NodeType::directory)
             return Error::is_directory;
         if (to.object && !to.object->entries.empty()) return Error::not_empty;
+        touch(*from.object);
+        if (to.object) touch(*to.object);
         to.directory->entries[to.name] = from.object;
         from.directory->entries.erase(from.name);
         from.directory->modified = to.directory->modified = fs::now_s();
@@ -241,6 +247,10 @@ private:
 
     // ---- the same on the volume
 
+    void touch(const Object& object)
+    {
+        if (options_.touched) options_.touched(object);
+    }
     // False: it was full, which is no failure, and nothing has changed.
     bool was_done(Error got)
     {
@@ -262,6 +272,7 @@ private:
             EXPECT_EQ(error, Error{}) << "truncate to " << offset << ": " << error_text(error);
             file.data.resize(offset);
             file.modified = fs::now_s();
+            touch(file);
             return;
         }
         std::string text(pick(options_.largest_write), 0);
@@ -277,6 +288,7 @@ private:
         file.data.resize(std::max(file.data.size(), offset + text.size()));
         file.data.replace(offset, text.size(), text);
         file.modified = fs::now_s();
+        touch(file);
     }
     void read_part(fs::Node& node, const Object& file)
     {

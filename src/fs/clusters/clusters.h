@@ -144,6 +144,10 @@ public:
     // ---- the allocation table. What is changed in it comes to the cache at write_tables().
     Result<uint32_t> entry(uint32_t cluster);
     Result<void> set_entry(uint32_t cluster, uint32_t value);
+    bool is_split(uint32_t cluster) const  // FAT12: its entry may be in two sectors
+    {
+        return shape.entry_bits == 12 && cluster * 12 / 8 % chunk_bytes == chunk_bytes - 1;
+    }
     // The cluster after this one in its chain, 0 at the chain's end.
     Result<uint32_t> next_cluster(uint32_t cluster);
     // How many clusters follow this one in its chain that are right behind it: some of them.

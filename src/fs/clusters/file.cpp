@@ -274,8 +274,10 @@ Result<void> ClusterNode::write_back()
     volume_.update_set(set, slots, *this);
     uint32_t body = volume_.shape.body_last ? (slots - 1) * slot_bytes : 0;
     if (linked) {
-        TRY(volume_.cache().order(volume_.entry_offset(link_from),
-                                  TRY(parent->locate(position + body))));
+        uint64_t place = TRY(parent->locate(position + body)),
+                 link = volume_.entry_offset(link_from);
+        TRY(volume_.cache().order(link, place));
+        if (volume_.is_split(link_from)) TRY(volume_.cache().order(link + 1, place));
     }
     return parent->write_slots(position + body,
                                all.subspan(body, volume_.shape.body_slots * slot_bytes),

@@ -225,9 +225,17 @@ Result<uint32_t> ClusterVolume::next_cluster(uint32_t cluster)
                                  : "none of the volume's");
 }
 
+// Half of an entry in two sectors may be on the medium, and not the other. What says that the chain
+// ends is in the second one: before there is a new link, and when there is none any more.
 Result<void> ClusterVolume::link(uint32_t cluster, uint32_t next)
 {
-    return set_entry(cluster, next ? next : shape.entry_mask);
+    uint32_t value = next ? next : shape.entry_mask, old = TRY(entry(cluster));
+    if (is_split(cluster) && old && old != value) {
+        uint32_t low = cluster & 1 ? 0xf : 0xff;
+        TRY(set_entry(cluster, (shape.entry_mask & ~low) | ((next ? value : old) & low)));
+        TRY(write_all());
+    }
+    return set_entry(cluster, value);
 }
 
 Result<void> ClusterVolume::link_all(Clusters run)
