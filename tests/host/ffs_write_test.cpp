@@ -9,6 +9,7 @@
 #include <random>
 #include <sstream>
 #include "fakes/clock.h"
+#include "ffs_checker.h"
 #include "fs/open_file.h"
 #include "fs_model.h"
 #include "images.h"
@@ -18,32 +19,6 @@
 namespace {
 
 using fs::NodeType;
-
-// Says in the test's output what is wrong.
-class Checker {
-public:
-    explicit Checker(bool after_cut = false)
-    {
-        std::string command = "/usr/bin/python3 -B " VESPER_TESTS "/ffs_check.py --stream";
-        program_ = popen((command + (after_cut ? " --after-cut" : "")).c_str(), "w");
-    }
-    ~Checker() { finish(); }
-    Checker(const Checker&) = delete;
-    void add(const std::vector<char>& image)
-    {
-        uint64_t length = image.size();
-        fwrite(&length, sizeof length, 1, program_);
-        fwrite(image.data(), 1, image.size(), program_);
-    }
-    void finish()
-    {
-        if (!program_) return;
-        EXPECT_EQ(pclose(std::exchange(program_, nullptr)), 0) << "see above";
-    }
-
-private:
-    FILE* program_;
-};
 
 std::string content(size_t bytes, unsigned seed)
 {
@@ -119,7 +94,7 @@ struct FfsVolume {
 
     FakeMachine machine;
     ImageDevice disk;
-    Checker checker;
+    FfsChecker checker;
 };
 
 const std::string sizes[] = {"4096_512",   "8192_1024",  "16384_2048",
@@ -425,7 +400,7 @@ TEST_P(FfsLarge, WriteErrorsHarmNothingThatWasThere)
     }
     disk.broken = false;
     ASSERT_TRUE(fs::sync());
-    Checker mild(true);
+    FfsChecker mild(true);
     disk.data[super() + 209] = 0;  // space may have been lost
     mild.add(disk.data);
     EXPECT_EQ(text("/stays"), content(50'000, 9));
@@ -522,7 +497,7 @@ TEST_P(FfsPower, MayGoAtAnyMoment)
         if (GetParam().find("4096_512") != GetParam().npos) volume.file_system->nodes.set_limit(8);
         states = work(disk, 1, cuts(200));
     });
-    Checker checker(true);
+    FfsChecker checker(true);
     unsigned cut_number = 0;
     disk.each_cut(cuts(100), 1, [&](const PowerCutDisk::Cut& cut) {
         checker.add(cut.image);
@@ -558,7 +533,7 @@ TEST_P(FfsPower, StepsWaitForWhatTheyNeed)
 {
     PowerSteps steps(disk);
     use([&](fs::Volume&) { steps.run(); });
-    Checker checker(true);
+    FfsChecker checker(true);
     auto check = [&](const PowerCutDisk::Cut& cut) {
         checker.add(cut.image);
         ImageDevice after(cut.image);
@@ -584,7 +559,7 @@ TEST_P(FfsPower, ANameWaitsForItsInodeToBeMarked)
             ASSERT_TRUE(fs::create("/file " + std::to_string(i), NodeType::file, 0644));
         }
     });
-    Checker checker(true);
+    FfsChecker checker(true);
     auto check = [&](const PowerCutDisk::Cut& cut) { checker.add(cut.image); };
     for (unsigned seed = 1; seed <= 20; ++seed) disk.each_flush(seed, check, from);
 }
@@ -640,7 +615,7 @@ TEST_P(FfsKept, IsWhatCannotBeWritten)
         EXPECT_EQ(reason, nullptr);
         EXPECT_TRUE(volume->file_system->root().create("x", NodeType::file, 0));
         EXPECT_TRUE(fs::unmount(*volume));
-        Checker().add(disk.data);
+        FfsChecker().add(disk.data);
         uint32_t flags = le32(&disk.data[8192 + 1312]);
         EXPECT_EQ(flags, patches[0].value & ~(patches.size() == 2 ? 0x200u : 0u));
     }
