@@ -256,10 +256,10 @@ Result<uint32_t> ClusterNode::find_room(uint32_t count)
     if (place == nowhere && end_ == nowhere) place = TRY(scan_for_room(count));
     if (place == nowhere) place = TRY(room_at_end(count));
     if (place == nowhere && may_have_gaps_) place = TRY(scan_for_room(count));
-    if (place != nowhere) return place;
-    TRY(grow());
-    place = TRY(room_at_end(count));
-    if (place == nowhere) return Error::no_space;
+    while (place == nowhere) {
+        TRY(grow());  // by less than is wanted, perhaps
+        place = TRY(room_at_end(count));
+    }
     return place;
 }
 
