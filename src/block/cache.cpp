@@ -639,6 +639,7 @@ Result<void> BlockCache::to_device(uint64_t first, uint32_t count, const std::by
     auto written = device_.write(first, count, from);
     own_ = false;
     unflushed_ = true;  // in part, perhaps
+    has_failed_ |= !written;
     return written;
 }
 
@@ -853,7 +854,9 @@ Result<void> BlockCache::write_chosen()
 
 Result<void> BlockCache::flush()
 {
-    TRY(device_.flush());
+    auto flushed = device_.flush();
+    has_failed_ |= !flushed;
+    TRY(std::move(flushed));
     ++epoch_;
     ++counts_.flushes;
     unflushed_ = false;

@@ -72,6 +72,9 @@ public:
     void forget(uint64_t offset, uint64_t bytes);
     // All that was written is on the medium.
     Result<void> sync();
+    // A write has failed at some time, and with it perhaps an operation half-way: what it had done
+    // is consistent, but may be lost space. So a file system does not mark its volume as clean.
+    bool has_failed() const { return has_failed_; }
     // What is not on the medium, in whole lines.
     uint64_t unsynced_bytes() const { return uint64_t{dirty_count_} * line_bytes; }
 
@@ -210,7 +213,8 @@ private:
     uint32_t mark_ = 0;   // of the last search
     uint32_t replaced_ = 0;
     bool unflushed_ = false;  // something has been written since
-    bool own_ = false;        // what the device is told just now comes from here
+    bool has_failed_ = false;
+    bool own_ = false;  // what the device is told just now comes from here
     uint64_t next_miss_ = no_line;
     size_t run_ = 0;  // lines to read ahead
     Counts counts_;

@@ -31,6 +31,7 @@ struct Options {
     std::vector<std::string> names = {"a", "b", "c", "d"};
     bool symbolic_links = true, hard_links = true;
     bool may_fill = false;  // no_space, and a write that ends early, are no failures
+    bool may_fail = false;  // the device: what it did not do ends the run, and counts as touched
     size_t largest_offset = 20'000, largest_write = 10'000;
     unsigned compare_every = 1;        // steps
     unsigned pause_every = 0;          // steps; 0: never
@@ -98,16 +99,16 @@ public:
     {
         if (auto top = fs::look_up(options_.prefix + "/"))
             top_->modified = top.value().node->modified_s;
-        for (unsigned i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
+        for (unsigned i = 0; i < steps && !failed_ && !testing::Test::HasFailure(); ++i) {
             SCOPED_TRACE("step " + std::to_string(i));
             if (i % 50 == 0) keep_nodes(std::array{0, 1000, 5}[i / 50 % 3]);
             if (options_.tick) options_.tick();
             step();
             if (options_.pause_every && i % options_.pause_every == options_.pause_every - 1)
                 options_.pause();
-            if (i % options_.compare_every == 0) compare();
+            if (i % options_.compare_every == 0 && !failed_) compare();
         }
-        compare();
+        if (!failed_) compare();
     }
     // The volume has what the model has.
     void compare()
@@ -121,6 +122,7 @@ public:
             EXPECT_TRUE(read_all(fs::open_file(handle)->node()) == file->data) << "an open file";
     }
     const Object& top() const { return *top_; }
+    bool has_failed() const { return failed_; }
     // How many failed for want of space.
     unsigned refused() const { return refused_; }
     // Those that it has opened. Before a volume is unmounted.
@@ -251,6 +253,11 @@ private:
     {
         if (options_.touched) options_.touched(object);
     }
+    bool failed(Error got)
+    {
+        failed_ |= options_.may_fail && got == Error::device;
+        return failed_;
+    }
     // False: it was full, which is no failure, and nothing has changed.
     bool was_done(Error got)
     {
@@ -260,6 +267,10 @@ private:
     }
     void check(Error got, const std::function<Error()>& model, const std::string& what)
     {
+        if (failed(got)) {
+            model();  // so that it is told of what was touched
+            return;
+        }
         if (!was_done(got)) return;
         EXPECT_EQ(got, model()) << what << ": " << error_text(got);
     }
@@ -268,7 +279,7 @@ private:
         size_t offset = pick(options_.largest_offset);
         if (pick(3) == 0) {
             Error error = node.truncate(offset).error();
-            if (!was_done(error)) return;
+            if (failed(error) || !was_done(error)) return touch(file);  // longer for a moment
             EXPECT_EQ(error, Error{}) << "truncate to " << offset << ": " << error_text(error);
             file.data.resize(offset);
             file.modified = fs::now_s();
@@ -279,7 +290,7 @@ private:
         auto seed = unsigned(random_());
         for (size_t i = 0; i < text.size(); ++i) text[i] = char(seed + i * 7 + (i >> 8));
         auto written = node.write(offset, std::as_bytes(std::span(text)));
-        if (!was_done(written.error())) return;
+        if (failed(written.error()) || !was_done(written.error())) return touch(file);
         ASSERT_TRUE(written) << error_text(written.error());
         ASSERT_LE(written.value(), text.size());
         ASSERT_TRUE(options_.may_fill || written.value() == text.size()) << written.value();
@@ -416,6 +427,7 @@ private:
     Options options_;
     std::mt19937 random_;
     unsigned refused_ = 0;
+    bool failed_ = false;
     ObjectPointer top_ = std::make_shared<Object>(NodeType::directory);
     std::map<uint32_t, ObjectPointer> files_;  // by handle
     std::map<const Object*, unsigned> names_of_;

@@ -561,12 +561,13 @@ Result<void> ClusterVolume::sync()
         TRY(give_all());
         TRY(write_counts());
     }
-    if (changed_nodes_ || nameless_) return {};
-    TRY(set_dirty(false));
-    TRY(write_copies());
-    TRY(write_all());
-    changed_ = false;
-    return {};
+    if (changed_nodes_ || nameless_ || cache_.has_failed()) return {};
+    auto cleaned = set_dirty(false);
+    if (cleaned) cleaned = write_copies();
+    if (cleaned) cleaned = write_all();
+    changed_ = !cleaned;
+    if (changed_) (void)set_dirty(true);
+    return cleaned;
 }
 
 // What the next sync() gives back is free.

@@ -296,7 +296,7 @@ Result<void> Ext2::sync_all()
         TRY(cache.sync());
     }
     if (waiting_nodes_) return {};  // of open files, which have no names on the medium
-    if (!is_unclean_) super.state |= Superblock::valid;
+    if (!is_unclean_ && !cache.has_failed()) super.state |= Superblock::valid;
     TRY(write_super());
     in_use_ = false;
     return cache.sync();

@@ -111,7 +111,7 @@ Result<void> WritableVolume::sync()
 {
     if (!changed_) return cache.sync();
     TRY(apply());
-    if (orphans_ || was_unclean_) return {};
+    if (orphans_ || was_unclean_ || cache.has_failed()) return {};
     marked_ = false;
     super_.clean = 1;
     auto synced = write_super();

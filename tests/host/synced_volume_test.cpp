@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Random operations while the volume is full and then the power goes, or writes fail: what was
+// synced and not touched since is there, and the checker finds lost space at most.
+#include <optional>
+#include "ext2_disk.h"
+#include "fakes/clock.h"
+#include "fat_complaints.h"
+#include "ffs_checker.h"
+#include "fs/open_file.h"
+#include "fs_model.h"
+#include "made_volume.h"
+#include "power_cut.h"
+
+namespace {
+
+using namespace ext2_disk;
+using fs::NodeType;
+
+struct SyncedVolume : testing::TestWithParam<MadeVolume> {
+    struct State {
+        struct Entry {
+            std::string path;
+            fs_model::ObjectPointer object;
+            std::string data;  // as it was synced
+        };
+        size_t moment;
+        std::vector<Entry> entries;                 // folders before what is in them
+        std::set<const fs_model::Object*> touched;  // since then
+    };
+    static void list(const fs_model::Object& folder, const std::string& path, State& state)
+    {
+        for (auto& [name, object] : folder.entries) {
+            state.entries.push_back({path + "/" + name, object, object->data});
+            list(*object, path + "/" + name, state);
+        }
+    }
+    // With random operations, synced now and then. At the end no write fails any more.
+    void run(unsigned seed, unsigned steps, bool is_full)
+    {
+        fs_model::Options options;
+        options.prefix = options.link_prefix = "/top";
+        options.names = {"a", "b", std::string(200, 'c'), std::string(80, 'd'), "e"};
+        options.symbolic_links = false;  // what is touched by way of one has another path
+        options.hard_links = GetParam().has_links;
+        options.may_fill = is_full;
+        options.may_fail = !is_full;
+        options.top_has_time = false;
+        options.largest_offset = 30'000;
+        options.largest_write = 3000;
+        options.compare_every = 50;
+        unsigned done = 0;
+        if (is_full) options.tick = [&] { fill(++done % 4 ? 0 : 6000); };
+        options.touched = [&](const fs_model::Object& object) {
+            states.back().touched.insert(&object);
+        };
+        options.pause_every = 8;
+        fs_model::RandomOperations* running = nullptr;
+        options.pause = [&] {
+            auto synced = fs::sync();
+            if (!is_full && synced.error() == Error::device) return;
+            ASSERT_TRUE(synced) << error_text(synced.error());
+            if (running->has_failed()) return;  // what the last operation has done is not known
+            states.push_back({disk->now(), {}, {}});
+            list(running->top(), "", states.back());
+        };
+        fs_model::RandomOperations operations(seed, options);
+        running = &operations;
+        operations.run(steps);
+        disk->fault = nullptr;
+        operations.close_files();
+        options.pause();
+        if (!operations.has_failed()) operations.compare();
+    }
+    void begin()
+    {
+        disk.emplace(empty);
+        publish_as(*disk, "wd0");
+        fs::set_root(fs::mount(*disk).value());
+        ASSERT_TRUE(fs::create("/top", NodeType::directory, 0755));
+        ASSERT_TRUE(fs::sync());
+        states = {{disk->now(), {}, {}}};
+    }
+    void end()
+    {
+        fs::Volume* volume = fs::root();
+        fs::set_root(nullptr);
+        ASSERT_TRUE(fs::unmount(*volume));
+    }
+    // What was synced by then, and has not been touched since.
+    void compare(size_t moment)
+    {
+        auto state = states.rbegin();
+        while (state->moment > moment) ++state;
+        std::string touched = "-";
+        for (auto& [path, object, data] : state->entries) {
+            if (path.starts_with(touched + "/")) continue;
+            if (state->touched.contains(object.get())) {
+                touched = path;
+                continue;
+            }
+            auto found = fs::look_up("left:/top" + path);
+            ASSERT_TRUE(found) << path << ": " << error_text(found.error());
+            ASSERT_EQ(found.value().node->type, object->type) << path;
+            if (object->type == NodeType::file)
+                ASSERT_TRUE(fs_model::read_all(*found.value().node) == data) << path;
+        }
+    }
+    void check(const std::vector<char>& image)
+    {
+        std::string kind = GetParam().name;
+        if (kind.starts_with("ffs")) return ffs_checker->add(image);  // it knows the mark itself
+        if (!is_marked(image)) {
+            auto checked = run_checker(image, GetParam().checker);
+            EXPECT_EQ(checked.status, 0) << checked.output;
+            return;
+        }
+        if (kind == "ext2")
+            return expect_lost_space_at_most(run_checker(image, "e2fsck -fn").output);
+        if (kind == "ext4") return expect_orphans_at_most(run_checker(image, "e2fsck -fp"));
+        EXPECT_EQ(fat_complaints(run_checker(image, GetParam().checker), true), "");
+    }
+    void check_and_compare(const PowerCutDisk::Cut& cut)
+    {
+        check(cut.image);
+        ImageDevice left(cut.image);
+        left.name = Text<16>("left");
+        fs::Volume* again = fs::mount(left).value();
+        EXPECT_EQ(again->file_system->read_only, nullptr);
+        compare(cut.moment);
+        ASSERT_TRUE(fs::unmount(*again));
+    }
+    FakeMachine machine;
+    std::optional<FfsChecker> ffs_checker;
+    NoonClock clock{machine};
+    std::vector<char> empty = GetParam().make().data;
+    std::optional<PowerCutDisk> disk;
+    std::vector<State> states;
+};
+
+TEST_P(SyncedVolume, LosesNothingWhenThePowerGoesWhileItIsFull)
+{
+    begin();
+    ASSERT_TRUE(fs::create("/filler", NodeType::file, 0644));
+    fill(50'000);
+    ASSERT_TRUE(fs::sync());
+    states.front().moment = disk->now();
+    run(2, 200, true);
+    end();
+    if (GetParam().name[1] == 'f') ffs_checker.emplace(true);
+    size_t from = states.front().moment;
+    disk->each_cut(
+        cuts(40), 1, [&](auto& cut) { check_and_compare(cut); }, from);
+}
+
+// An operation that a failing write ended counts as touching what it was about.
+TEST_P(SyncedVolume, IsNotHurtByWritesThatFail)
+{
+    if (GetParam().name[1] == 'f') ffs_checker.emplace(true);
+    bool is_long = getenv("VESPER_LONG");
+    unsigned seeds = is_long ? 100 : 3, runs = is_long ? 30 : 8;
+    for (unsigned seed = 1; seed <= seeds; ++seed) {
+        size_t all = 0;
+        for (unsigned i = 0; i <= runs && !HasFailure(); ++i) {
+            constexpr size_t counts[] = {1, 2, 15}, keeps[] = {0, 1, 10'000};
+            size_t from = i ? (i - 1) * all / runs : ~size_t{0},
+                   writes = 0;  // the first: none fails
+            size_t count = counts[i % 3], kept = keeps[i / 3 % 3];
+            SCOPED_TRACE(testing::Message()
+                         << "seed " << seed << ": " << count << " writes of " << all
+                         << " fail, from " << from << " on; blocks written: " << kept);
+            begin();
+            disk->fault = [&](std::span<const std::byte>) -> std::optional<uint32_t> {
+                bool fails = writes >= from && writes - from < count;
+                ++writes;
+                if (!fails) return std::nullopt;
+                return kept;
+            };
+            run(seed, 100, false);
+            if (i == 0) all = writes;
+            end();
+            check_and_compare({disk->now(), false, disk->data});
+            disk->each_cut(
+                2, seed, [&](auto& cut) { check_and_compare(cut); }, states.front().moment);
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(On, SyncedVolume, testing::ValuesIn(small_volumes),
+                         [](auto& info) { return info.param.name; });
+
+}  // namespace
