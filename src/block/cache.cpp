@@ -305,8 +305,10 @@ Result<void> BlockCache::complete(Line& line, size_t within, size_t bytes)
     uint8_t wanted = line.missing & touched(within, bytes);
     for (unsigned i = 0; wanted >> i; ++i) {
         if (!(wanted >> i & 1)) continue;
-        TRY(device_.read(block_of(line.number * line_bytes) + i, 1,
-                         line.data + size_t{i} * device_.block_bytes));
+        auto read = device_.read(block_of(line.number * line_bytes) + i, 1,
+                                 line.data + size_t{i} * device_.block_bytes);
+        has_failed_ |= !read;
+        TRY(std::move(read));
         line.missing &= static_cast<uint8_t>(~(1 << i));
     }
     return {};

@@ -72,8 +72,9 @@ public:
     void forget(uint64_t offset, uint64_t bytes);
     // All that was written is on the medium.
     Result<void> sync();
-    // A write has failed at some time, and with it perhaps an operation half-way: what it had done
-    // is consistent, but may be lost space. So a file system does not mark its volume as clean.
+    // A write has failed at some time, or a read of what is not long data, and with it perhaps an
+    // operation half-way: what it had done is consistent, but may be lost space. So a file system
+    // does not mark its volume as clean any more.
     bool has_failed() const { return has_failed_; }
     // What is not on the medium, in whole lines.
     uint64_t unsynced_bytes() const { return uint64_t{dirty_count_} * line_bytes; }

@@ -33,7 +33,7 @@ struct Options {
     bool may_fill = false;  // no_space, and a write that ends early, are no failures
     bool may_fail = false;  // the device: what it did not do ends the run, and counts as touched
     size_t largest_offset = 20'000, largest_write = 10'000;
-    unsigned compare_every = 1;        // steps
+    unsigned compare_every = 1;        // steps; 0: not even at the end
     unsigned pause_every = 0;          // steps; 0: never
     std::function<void()> pause = {};  // to sync, to mount anew, to run a checker
     std::function<void()> tick = {};   // moves the clock before each step; without, no times are
@@ -106,9 +106,9 @@ public:
             step();
             if (options_.pause_every && i % options_.pause_every == options_.pause_every - 1)
                 options_.pause();
-            if (i % options_.compare_every == 0 && !failed_) compare();
+            if (options_.compare_every && i % options_.compare_every == 0) compare();
         }
-        if (!failed_) compare();
+        if (options_.compare_every) compare();
     }
     // The volume has what the model has.
     void compare()
@@ -306,6 +306,7 @@ private:
         size_t offset = pick(options_.largest_offset);
         std::string part(pick(options_.largest_write), '?');
         auto read = node.read(offset, std::as_writable_bytes(std::span(part)));
+        if (failed(read.error())) return;
         ASSERT_TRUE(read) << error_text(read.error());
         size_t left = file.data.size() - std::min(file.data.size(), offset);
         ASSERT_EQ(read.value(), std::min(part.size(), left)) << "at " << offset;
@@ -319,6 +320,7 @@ private:
         std::vector<ObjectPointer> way;
         Error expected = resolve(path, file, way);
         auto found = fs::look_up(options_.prefix + path);
+        if (failed(found.error())) return;
         ASSERT_EQ(found.error(), expected) << path << ": " << error_text(found.error());
         if (expected != Error{} || file->type != NodeType::file) return;
         if (pick(3) == 0) return read_part(*found.value().node, *file);

@@ -84,6 +84,8 @@ public:
     // to the disk before it fails; nothing: it does not.
     std::function<std::optional<uint32_t>(std::span<const std::byte> bytes)> fault;
 
+    std::function<bool()> read_fault;  // asked before blocks are read: whether that fails
+
     std::vector<char> data;
     size_t flushes = 0;
 
@@ -133,6 +135,7 @@ private:
     }
     Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
     {
+        if (read_fault && read_fault()) return Error::device;
         memcpy(into, data.data() + first * block_bytes, size_t(count) * block_bytes);
         return {};
     }

@@ -47,7 +47,7 @@ struct SyncedVolume : testing::TestWithParam<MadeVolume> {
         options.top_has_time = false;
         options.largest_offset = 30'000;
         options.largest_write = 3000;
-        options.compare_every = 50;
+        options.compare_every = is_full ? 50 : 0;
         unsigned done = 0;
         if (is_full) options.tick = [&] { fill(++done % 4 ? 0 : 6000); };
         options.touched = [&](const fs_model::Object& object) {
@@ -67,6 +67,7 @@ struct SyncedVolume : testing::TestWithParam<MadeVolume> {
         running = &operations;
         operations.run(steps);
         disk->fault = nullptr;
+        disk->read_fault = nullptr;
         operations.close_files();
         options.pause();
         if (!operations.has_failed()) operations.compare();
@@ -152,36 +153,39 @@ TEST_P(SyncedVolume, LosesNothingWhenThePowerGoesWhileItIsFull)
         cuts(40), 1, [&](auto& cut) { check_and_compare(cut); }, from);
 }
 
-// An operation that a failing write ended counts as touching what it was about.
-TEST_P(SyncedVolume, IsNotHurtByWritesThatFail)
+// Reads or writes fail, from some of them on; and then they do not any more. An operation that this
+// has ended counts as touching what it was about.
+TEST_P(SyncedVolume, IsNotHurtByAnErrorOfTheDisk)
 {
     if (GetParam().name[1] == 'f') ffs_checker.emplace(true);
+    size_t all[2] = {};  // writes, and reads
     bool is_long = getenv("VESPER_LONG");
-    unsigned seeds = is_long ? 100 : 3, runs = is_long ? 30 : 8;
-    for (unsigned seed = 1; seed <= seeds; ++seed) {
-        size_t all = 0;
-        for (unsigned i = 0; i <= runs && !HasFailure(); ++i) {
-            constexpr size_t counts[] = {1, 2, 15}, keeps[] = {0, 1, 10'000};
-            size_t from = i ? (i - 1) * all / runs : ~size_t{0},
-                   writes = 0;  // the first: none fails
-            size_t count = counts[i % 3], kept = keeps[i / 3 % 3];
-            SCOPED_TRACE(testing::Message()
-                         << "seed " << seed << ": " << count << " writes of " << all
-                         << " fail, from " << from << " on; blocks written: " << kept);
-            begin();
-            disk->fault = [&](std::span<const std::byte>) -> std::optional<uint32_t> {
-                bool fails = writes >= from && writes - from < count;
-                ++writes;
-                if (!fails) return std::nullopt;
-                return kept;
+    unsigned seeds = is_long ? 40 : 3, runs = is_long ? 30 : 8;
+    for (unsigned n = 0; n < 2 * seeds * (runs + 1) && !HasFailure(); ++n) {
+        bool reads = n & 1;
+        unsigned i = n / 2 % (runs + 1), seed = 1 + n / 2 / (runs + 1);
+        constexpr size_t counts[] = {1, 2, 15}, keeps[] = {0, 1, 10'000};
+        size_t from = i ? (i - 1) * all[reads] / runs : ~size_t{0}, done = 0;  // the first: none
+        size_t count = counts[i % 3], kept = keeps[i / 3 % 3];
+        auto fails = [&] { return done++ >= from && done - from <= count; };
+        SCOPED_TRACE(testing::Message()
+                     << "seed " << seed << ": " << count << (reads ? " reads of " : " writes of ")
+                     << all[reads] << " fail, from " << from << " on; blocks written: " << kept);
+        begin();
+        if (reads) {
+            fs::root()->cache->set_limit(16);
+            disk->read_fault = fails;
+        } else {
+            disk->fault = [&](std::span<const std::byte>) {
+                return fails() ? std::optional<uint32_t>(kept) : std::nullopt;
             };
-            run(seed, 100, false);
-            if (i == 0) all = writes;
-            end();
-            check_and_compare({disk->now(), false, disk->data});
-            disk->each_cut(
-                2, seed, [&](auto& cut) { check_and_compare(cut); }, states.front().moment);
         }
+        run(seed, 100, false);
+        if (i == 0) all[reads] = done;
+        end();
+        check_and_compare({disk->now(), false, disk->data});
+        disk->each_cut(
+            2, seed, [&](auto& cut) { check_and_compare(cut); }, states.front().moment);
     }
 }
 

@@ -703,6 +703,20 @@ Result<void> Ext2Node::set_parent(const Ext2Node& parent)
     return put_piece(piece, slot.at, 4);
 }
 
+// The new one, which is in the directory `to`, comes to the medium first.
+Result<void> Ext2Node::remove_old_name(std::string_view name, Ext2Node& node, Ext2Node& to,
+                                       bool moves)
+{
+    uint64_t entry = fs_.last_entry;
+    if (moves) TRY(node.set_parent(to));
+    Slot slot;
+    if (!TRY(look_for(name, slot))) return damaged("a name is lost");  // it may have moved
+    uint64_t old_place = fs_.offset_of(slot.piece.physical) + slot.before;
+    TRY(fs_.before(entry, old_place));
+    TRY(fs_.before(to.inode_at_, old_place));  // the directory may be longer now
+    return remove_slot(slot, name);
+}
+
 // First the new name, then the old one goes: in between there are two, which the inode counts.
 Result<void> Ext2Node::rename(std::string_view name, fs::Node& to_node, std::string_view new_name)
 {
@@ -728,13 +742,11 @@ Result<void> Ext2Node::rename(std::string_view name, fs::Node& to_node, std::str
                           : to.insert({node.number(), slot.type, 0, new_name}, node);
     if (!named && moves) (void)to.drop_subdirectory();
     TRY(std::move(named));
-    uint64_t entry = fs_.last_entry;
-    if (moves) TRY(node.set_parent(to));
-    if (!TRY(look_for(name, slot))) return damaged("a name is lost");  // it may have moved
-    uint64_t old_place = fs_.offset_of(slot.piece.physical) + slot.before;
-    TRY(fs_.before(entry, old_place));
-    TRY(fs_.before(to.inode_at_, old_place));  // the directory may be longer now
-    TRY(remove_slot(slot, name));
+    if (auto removed = remove_old_name(name, node, to, moves); !removed) {
+        ++node.links;  // it has both names
+        (void)node.write_inode();
+        return removed;
+    }
     if (moves) TRY(drop_subdirectory());
     if (replaced) TRY(to.lost_name(*replaced));
     if (&to != this) TRY(to.touch());

@@ -517,6 +517,7 @@ private:
     Result<void> drop_copies(std::string_view name, uint32_t inode);
     Result<void> lost_name(Ext2Node& node);
     Result<void> set_parent(const Ext2Node& parent);
+    Result<void> remove_old_name(std::string_view name, Ext2Node& node, Ext2Node& to, bool moves);
 
     // htree.cpp
     struct IndexEntry {
