@@ -229,8 +229,9 @@ Result<uint32_t> ClusterVolume::next_cluster(uint32_t cluster)
 // ends is in the second one: before there is a new link, and when there is none any more.
 Result<void> ClusterVolume::link(uint32_t cluster, uint32_t next)
 {
-    uint32_t value = next ? next : shape.entry_mask, old = TRY(entry(cluster));
-    if (is_split(cluster) && old && old != value) {
+    uint32_t value = next ? next : shape.entry_mask;
+    uint32_t old = is_split(cluster) ? TRY(entry(cluster)) : 0;
+    if (old && old != value) {
         uint32_t low = cluster & 1 ? 0xf : 0xff;
         TRY(set_entry(cluster, (shape.entry_mask & ~low) | ((next ? value : old) & low)));
         TRY(write_all());
