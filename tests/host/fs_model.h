@@ -31,7 +31,8 @@ struct Options {
     std::vector<std::string> names = {"a", "b", "c", "d"};
     bool symbolic_links = true, hard_links = true;
     bool may_fill = false;  // no_space, and a write that ends early, are no failures
-    bool may_fail = false;  // the device: what it did not do ends the run, and counts as touched
+    bool may_fail = false;  // device, no_memory: such an operation is the last, and has touched
+                            // what it was about
     size_t largest_offset = 20'000, largest_write = 10'000;
     unsigned compare_every = 1;        // steps; 0: not even at the end
     unsigned pause_every = 0;          // steps; 0: never
@@ -255,7 +256,7 @@ private:
     }
     bool failed(Error got)
     {
-        failed_ |= options_.may_fail && got == Error::device;
+        failed_ |= options_.may_fail && (got == Error::device || got == Error::no_memory);
         return failed_;
     }
     // False: it was full, which is no failure, and nothing has changed.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Random operations while the volume is full and then the power goes, or writes fail: what was
-// synced and not touched since is there, and the checker finds lost space at most.
+// Random operations while the volume is full and then the power goes, while the disk fails, or the
+// memory ends: what was synced and not touched since is there, and the checker finds lost space at
+// most.
 #include <optional>
 #include "ext2_disk.h"
 #include "fakes/clock.h"
@@ -57,7 +58,8 @@ struct SyncedVolume : testing::TestWithParam<MadeVolume> {
         fs_model::RandomOperations* running = nullptr;
         options.pause = [&] {
             auto synced = fs::sync();
-            if (!is_full && synced.error() == Error::device) return;
+            if (!is_full && (synced.error() == Error::device || synced.error() == Error::no_memory))
+                return;
             ASSERT_TRUE(synced) << error_text(synced.error());
             if (running->has_failed()) return;  // what the last operation has done is not known
             states.push_back({disk->now(), {}, {}});
@@ -68,6 +70,7 @@ struct SyncedVolume : testing::TestWithParam<MadeVolume> {
         operations.run(steps);
         disk->fault = nullptr;
         disk->read_fault = nullptr;
+        FakeHeap::fail_after = -1;
         operations.close_files();
         options.pause();
         if (!operations.has_failed()) operations.compare();
@@ -186,6 +189,22 @@ TEST_P(SyncedVolume, IsNotHurtByAnErrorOfTheDisk)
         check_and_compare({disk->now(), false, disk->data});
         disk->each_cut(
             2, seed, [&](auto& cut) { check_and_compare(cut); }, states.front().moment);
+    }
+}
+
+TEST_P(SyncedVolume, IsNotHurtByWantOfMemory)
+{
+    if (GetParam().name[1] == 'f') ffs_checker.emplace(true);
+    bool is_long = getenv("VESPER_LONG");
+    unsigned runs = is_long ? 2000 : 50;
+    for (unsigned i = 0; i < runs && !HasFailure(); ++i) {
+        int from = int(i * 300 / runs);
+        SCOPED_TRACE(testing::Message() << "allocation " << from << " fails");
+        begin();
+        FakeHeap::fail_after = from;
+        run(i % 7, 100, false);
+        end();
+        check_and_compare({disk->now(), false, disk->data});
     }
 }
 
