@@ -230,6 +230,7 @@ Result<void> Ext2::apply_frees()
         BlockCache::Operation operation(cache);
         TRY(operation.begin());
         auto marked = mark_blocks(freed[i], false);
+        given_back(marked.error());
         if (!marked) result = marked;
     }
     forget_busy();

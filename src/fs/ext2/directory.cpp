@@ -597,11 +597,11 @@ Result<void> Ext2Node::enter(std::string_view name, Ext2Node& node)
 void Ext2Node::take_back(Ext2Node& node)
 {
     Budget budget;
-    if (!node.is_fast_link()) (void)node.cut(0, budget);
+    if (!node.is_fast_link()) fs_.given_back(node.cut(0, budget).error());
     node.links = node.waiting_links = 0;
     node.doomed = true;
     (void)node.write_inode();
-    (void)fs_.free_inode(node.number(), node.type == NodeType::directory);
+    fs_.given_back(fs_.free_inode(node.number(), node.type == NodeType::directory).error());
     fs_.drop(node);
 }
 

@@ -232,6 +232,8 @@ public:
     void seal(Superblock& changed) const;
     Journal* journal = nullptr;
     bool trusts_indexes() const { return !is_unclean_; }
+    // Of what gives something back: where that fails, there is lost space.
+    void given_back(Error error) { has_lost_space_ |= error != Error{}; }
     uint32_t changes = 0;                 // of directories, counted
     uint64_t last_entry = 0, holder = 0;  // where on the device the last one was put, or pointer
     uint64_t original = 0;                // of what is put into a new block; 0: it is new, too
@@ -284,6 +286,7 @@ private:
     bool in_use_ = false;      // something has been changed since the last sync()
     bool is_unclean_ = false;  // and was so when it was mounted
     bool is_syncing_ = false;
+    bool has_lost_space_ = false;
 };
 
 // ---- Nodes

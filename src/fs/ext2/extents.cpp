@@ -344,7 +344,7 @@ Result<void> Ext2Node::fill_extents(uint64_t block, uint32_t wanted, uint64_t go
     auto inserted = insert_extent(Extent::of(block, got.start, got.count, false));
     if (!inserted) {
         count_blocks(-int64_t{got.count});
-        (void)fs_.free(got);
+        fs_.given_back(fs_.free(got).error());
         return inserted;
     }
     run_ = {block, block + got.count, got.start};

@@ -191,7 +191,8 @@ Result<size_t> Ext2Node::write_run(uint64_t offset, std::span<const std::byte> f
     if (written) written = fs_.cache.write(at, from, BlockCache::Kind::data);
     if (written) return from.size();
     Budget budget;  // no blocks behind its end
-    if (block >= (size + fs_.block_bytes() - 1) >> fs_.block_shift) (void)cut(block, budget);
+    if (block >= (size + fs_.block_bytes() - 1) >> fs_.block_shift)
+        fs_.given_back(cut(block, budget).error());
     return written.error();
 }
 

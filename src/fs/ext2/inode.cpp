@@ -234,7 +234,7 @@ Result<Ext2Node*> Ext2Node::make_node(NodeType kind, uint16_t permissions)
     auto offset = fs_.inode_offset(taken);
     if (!made || !offset) {
         if (made) fs_.drop(*made.value());
-        (void)fs_.free_inode(taken, kind == NodeType::directory);
+        fs_.given_back(fs_.free_inode(taken, kind == NodeType::directory).error());
         return made ? offset.error() : made.error();
     }
     Ext2Node& node = *made.value();
@@ -249,7 +249,7 @@ Result<Ext2Node*> Ext2Node::make_node(NodeType kind, uint16_t permissions)
     if (written) written = node.write_new();
     if (written) return &node;
     fs_.drop(node);
-    (void)fs_.free_inode(taken, kind == NodeType::directory);
+    fs_.given_back(fs_.free_inode(taken, kind == NodeType::directory).error());
     return written.error();
 }
 

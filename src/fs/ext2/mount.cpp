@@ -296,7 +296,7 @@ Result<void> Ext2::sync_all()
         TRY(cache.sync());
     }
     if (waiting_nodes_) return {};  // of open files, which have no names on the medium
-    if (!is_unclean_ && !cache.has_failed()) super.state |= Superblock::valid;
+    if (!is_unclean_ && !has_lost_space_ && !cache.has_failed()) super.state |= Superblock::valid;
     TRY(write_super());
     in_use_ = false;
     return cache.sync();
@@ -322,6 +322,7 @@ void Ext2::settle_nodes()
         here.waiting_links = 0;
         bool is_doomed = here.doomed;
         if (is_doomed ? here.destroy() : here.write_inode()) continue;
+        has_lost_space_ = true;
         hal::log("{}: {}: inode {} is lost space now", name(), type, here.id);
         if (is_doomed) drop(here);
     }
