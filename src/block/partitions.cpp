@@ -35,37 +35,6 @@ struct Extent {
     bool holds(const Extent& other) const { return other.first >= first && other.end() <= end(); }
 };
 
-class Partition final : public BlockDevice {
-public:
-    Partition(BlockDevice& disk, const Extent& where)
-    {
-        blocks = where.blocks;
-        block_bytes = disk.block_bytes;
-        read_only = disk.read_only;
-        whole = &disk;
-        medium = disk.medium;
-        first_block = where.first;
-        largest_transfer = disk.largest_transfer;
-        removable = disk.removable;
-        rotational = disk.rotational;
-    }
-
-private:
-    Result<void> read_blocks(uint64_t first, uint32_t count, std::byte* into) override
-    {
-        return whole->read(first_block + first, count, into);
-    }
-    Result<void> write_blocks(uint64_t first, uint32_t count, const std::byte* from) override
-    {
-        return whole->write(first_block + first, count, from);
-    }
-    Result<void> flush_blocks() override { return whole->flush(); }
-    Result<void> discard_blocks(uint64_t first, uint32_t count) override
-    {
-        return whole->discard(first_block + first, count);
-    }
-};
-
 // ---- what the tables look like
 
 // An MBR's entry: flag, 3 bytes of CHS address, type, 3 more of CHS, first block, blocks.
@@ -489,7 +458,7 @@ void Scan::add(std::string_view name, std::string_view type, Extent where)
                  where.end() - 1, disk_.name.view(), disk_.blocks);
         where.blocks = disk_.blocks - where.first;
     }
-    auto made = make<Partition>(disk_, where);
+    auto made = make<Partition>(disk_, where.first, where.blocks);
     if (!made) return hal::log("{}: {}", name, error_text(made.error()));
     Partition& partition = *made.value();
     partition.model.append(type);

@@ -4,8 +4,8 @@
 #include <deque>
 #include <random>
 #include "block/cache.h"
+#include "block/partitions.h"
 #include "fakes/machine.h"
-#include "fakes/part.h"
 #include "images.h"
 
 namespace {
@@ -94,7 +94,7 @@ TEST_F(Block, RequestsOfAllKinds)
 
 TEST_F(Block, APartitionCannotBeLeft)
 {
-    Part part(disk, 90, 8);
+    Partition part(disk, 90, 8);
     struct {
         uint64_t first;
         uint32_t count;
@@ -112,7 +112,7 @@ TEST_F(Block, APartitionCannotBeLeft)
         EXPECT_EQ(part.discard(first, count).error(), Error::invalid);
     }
     EXPECT_EQ(disk.reads + disk.writes, 0u);
-    Part beyond(disk, 98, 8);  // a table that lies
+    Partition beyond(disk, 98, 8);  // a table that lies
     EXPECT_EQ(beyond.read(0, 4, data).error(), Error::invalid);
     BlockRequest request = {.first = 0, .count = 4, .data = data};
     beyond.submit(request);
@@ -127,7 +127,7 @@ TEST_F(Block, APartitionCannotBeLeft)
 TEST_F(Block, ReadOnlyDevices)
 {
     disk.read_only = true;
-    Part part(disk, 0, 8);
+    Partition part(disk, 0, 8);
     for (BlockDevice* device : {static_cast<BlockDevice*>(&disk), static_cast<BlockDevice*>(&part)})
         for (Operation operation : {Operation::write, Operation::discard}) {
             BlockRequest request = {.operation = operation, .first = 0, .count = 1, .data = data};
@@ -140,7 +140,7 @@ TEST_F(Block, ReadOnlyDevices)
 
 TEST_F(Block, ADeviceThatWentFailsEverything)
 {
-    Part part(disk, 10, 8);
+    Partition part(disk, 10, 8);
     BlockRequest waiting = {.first = 0, .count = 1, .data = data};
     part.submit(waiting);
     disk.goes = true;
@@ -164,7 +164,7 @@ TEST_F(Block, ADeviceThatWentFailsEverything)
 
 TEST_F(Block, CancelledRequestsAreDone)
 {
-    Part part(disk, 10, 8);
+    Partition part(disk, 10, 8);
     BlockRequest one = {.operation = Operation::write, .first = 0, .count = 1, .data = data};
     BlockRequest two = one;
     disk.submit(one);
@@ -180,7 +180,7 @@ TEST_F(Block, CancelledRequestsAreDone)
 TEST_F(Block, ADriverMayHaveManyInFlight)
 {
     SlowDevice slow;
-    Part part(slow, 50, 50);
+    Partition part(slow, 50, 50);
     BlockRequest requests[3];
     for (unsigned i = 0; i < 3; ++i) {
         requests[i] = {.first = i, .count = 1, .data = data};
@@ -204,7 +204,7 @@ TEST_F(Block, ADriverMayHaveManyInFlight)
 
 TEST_F(Block, RawWritesAreSeenByCaches)
 {
-    Part part(disk, 10, 64);
+    Partition part(disk, 10, 64);
     BlockCache* of_part = BlockCache::make_for(part, 4).value();
     BlockCache* of_disk = BlockCache::make_for(disk, 4).value();
     std::byte seen[512];
@@ -230,7 +230,7 @@ TEST_F(Block, RawWritesAreSeenByCaches)
 
 TEST_F(Block, RawReadsSeeWhatCachesHaveNotWrittenYet)
 {
-    Part part(disk, 10, 64);
+    Partition part(disk, 10, 64);
     BlockCache* cache = BlockCache::make_for(part, 4).value();
     memset(data, 7, sizeof data);
     ASSERT_TRUE(cache->write(512 * 9 + 100, std::span(data, 50)));
@@ -270,7 +270,7 @@ TEST_F(Block, AFailedRawWriteLeavesNothingToBelieve)
 // Caches of two parts of a disk, and raw access to both and to the disk, agree at any time.
 TEST_F(Block, AllWaysToADiskAgree)
 {
-    Part one(disk, 3, 40), two(disk, 43, 55);
+    Partition one(disk, 3, 40), two(disk, 43, 55);
     BlockDevice* devices[] = {&disk, &one, &two};
     BlockCache* caches[3];
     for (int i = 0; i < 3; ++i) caches[i] = BlockCache::make_for(*devices[i], 3).value();

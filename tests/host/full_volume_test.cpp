@@ -37,7 +37,7 @@ struct FullVolume : testing::TestWithParam<MadeVolume> {
     }
     void expect_mark() const
     {
-        if (fs::root()->cache->unsynced_bytes()) EXPECT_TRUE(is_marked(disk.data));
+        if (fs::root()->cache->unsynced_bytes()) EXPECT_TRUE(GetParam().is_marked(disk.data));
     }
     FakeMachine machine;
     ImageDevice disk;
@@ -49,13 +49,8 @@ TEST_P(FullVolume, HasWhatTheModelHas)
     NoonClock clock(machine);
     unsigned steps = 0, refused = 0, seeds = getenv("VESPER_LONG") ? 40 : 2;
     fs_model::RandomOperations* running = nullptr;
-    fs_model::Options options;
-    options.prefix = options.link_prefix = "/top";
-    options.names = {"a", "b", std::string(200, 'c'), std::string(80, 'd'), "e"};
-    options.symbolic_links = options.hard_links = GetParam().has_links;
+    fs_model::Options options = GetParam().operations();
     options.may_fill = true;
-    options.largest_offset = 30'000;
-    options.largest_write = 3000;
     options.compare_every = 5;
     options.tick = [&] {
         clock.pass(2);
@@ -135,7 +130,7 @@ TEST_P(FullVolume, IsMarkedWhileAFileWithoutANameIsOpen)
     ASSERT_TRUE(fs::remove("/file"));
     for (int i = 0; i < 2; ++i) {
         ASSERT_TRUE(fs::sync());
-        EXPECT_TRUE(is_marked(disk.data));
+        EXPECT_TRUE(GetParam().is_marked(disk.data));
     }
     std::byte text[5];
     file.seek(0);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <fstream>
 #include "fs/volumes.h"
+#include "fs_model.h"
 #include "images.h"
 #include "lib/bytes.h"
 
@@ -26,6 +27,30 @@ struct MadeVolume {
         unlink(file.c_str());
         return ImageDevice(std::move(bytes));
     }
+    // Whether the medium says that somebody has the volume mounted.
+    bool is_marked(const std::vector<char>& image) const
+    {
+        std::string_view kind = name;
+        auto byte = [&](size_t at) { return static_cast<uint8_t>(image[at]); };
+        if (kind == "ext4") return true;  // it has a journal instead
+        if (kind == "ext2") return !(byte(1024 + 58) & 1);
+        if (kind == "exfat") return byte(106) & 2;
+        if (kind.starts_with("ffs")) return !byte(8192 + 209);
+        if (kind == "fat12") return byte(37) & 1;
+        size_t table = le16(&image[14]) * 512u, copy = table + le32(&image[36]) * 512u;
+        return byte(65) & 1 || !(byte(table + 7) & 8) || !(byte(copy + 7) & 8);
+    }
+    // Of operations in its folder /top: small ones, and names that need several sectors of FAT.
+    fs_model::Options operations() const
+    {
+        return {.prefix = "/top",
+                .link_prefix = "/top",
+                .names = {"a", "b", std::string(200, 'c'), std::string(80, 'd'), "e"},
+                .symbolic_links = has_links,
+                .hard_links = has_links,
+                .largest_offset = 30'000,
+                .largest_write = 3000};
+    }
 };
 
 // Of each file system that can be written; with room for 250 files.
@@ -43,20 +68,6 @@ inline const MadeVolume small_volumes[] = {
     MadeVolume{"fat12", 4, "mkfs.fat -F 12 -s 4 $0", "fsck.fat -n", false},
     MadeVolume{"fat32", 4, "mkfs.fat -F 32 -s 1 $0", "fsck.fat -n", false},
     MadeVolume{"exfat", 4, "mkfs.exfat -c 4K $0", "fsck.exfat -n", false}};
-
-// Whether the medium says that somebody has the volume mounted.
-inline bool is_marked(const std::vector<char>& image)
-{
-    std::string kind = testing::WithParamInterface<MadeVolume>::GetParam().name;
-    auto byte = [&](size_t at) { return static_cast<uint8_t>(image[at]); };
-    if (kind == "ext4") return true;  // it has a journal instead
-    if (kind == "ext2") return !(byte(1024 + 58) & 1);
-    if (kind == "exfat") return byte(106) & 2;
-    if (kind.starts_with("ffs")) return !byte(8192 + 209);
-    if (kind == "fat12") return byte(37) & 1;
-    size_t table = le16(&image[14]) * 512u, copy = table + le32(&image[36]) * 512u;
-    return byte(65) & 1 || !(byte(table + 7) & 8) || !(byte(copy + 7) & 8);
-}
 
 // Bytes, of the root.
 inline uint64_t free_space() { return fs::root()->file_system->free_bytes().value(); }

@@ -38,16 +38,11 @@ struct SyncedVolume : testing::TestWithParam<MadeVolume> {
     // With random operations, synced now and then. At the end no write fails any more.
     void run(unsigned seed, unsigned steps, bool is_full)
     {
-        fs_model::Options options;
-        options.prefix = options.link_prefix = "/top";
-        options.names = {"a", "b", std::string(200, 'c'), std::string(80, 'd'), "e"};
+        fs_model::Options options = GetParam().operations();
         options.symbolic_links = false;  // what is touched by way of one has another path
-        options.hard_links = GetParam().has_links;
         options.may_fill = is_full;
         options.may_fail = !is_full;
         options.top_has_time = false;
-        options.largest_offset = 30'000;
-        options.largest_write = 3000;
         options.compare_every = is_full ? 50 : 0;
         unsigned done = 0;
         if (is_full) options.tick = [&] { fill(++done % 4 ? 0 : 6000); };
@@ -113,7 +108,7 @@ struct SyncedVolume : testing::TestWithParam<MadeVolume> {
     {
         std::string kind = GetParam().name;
         if (kind.starts_with("ffs")) return ffs_checker->add(image);  // it knows the mark itself
-        if (!is_marked(image)) {
+        if (!GetParam().is_marked(image)) {
             auto checked = run_checker(image, GetParam().checker);
             EXPECT_EQ(checked.status, 0) << checked.output;
             return;

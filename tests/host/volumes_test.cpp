@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Volumes, paths that name them, and open files.
 #include <gmock/gmock.h>
+#include "block/partitions.h"
 #include "fakes/machine.h"
-#include "fakes/part.h"
 #include "fs/open_file.h"
 #include "images.h"
 
@@ -218,7 +218,7 @@ TEST_F(Volumes, ThatWouldWriteTheSameBlocksAreNotMountedTogether)
     uint64_t end = fat.blocks;
     fat.data.insert(fat.data.end(), ffs.data.begin(), ffs.data.end());
     fat.blocks += ffs.blocks;
-    Part part(fat, end, ffs.blocks);
+    Partition part(fat, end, ffs.blocks);
     publish_as(part, "wd1p1");
     ASSERT_TRUE(fs::create("wd1p1:/new", NodeType::file, 0644));
     EXPECT_EQ(error("wd1:/"), Error::busy);
@@ -230,7 +230,7 @@ TEST_F(Volumes, ThatWouldWriteTheSameBlocksAreNotMountedTogether)
     EXPECT_TRUE(fs::look_up("wd1p1:/new"));
     EXPECT_TRUE(fs::unmount(*fs::first_volume()));
 
-    Part beside(fat, 0, end);
+    Partition beside(fat, 0, end);
     publish_as(beside, "wd1p2");
     EXPECT_TRUE(fs::look_up("wd1p1:/new"));
     EXPECT_TRUE(fs::look_up("wd1p2:/new")) << "neighbours do not meet";
@@ -246,7 +246,7 @@ TEST_F(Volumes, AJournalIsNotReplayedBesideAnotherWriter)
     uint64_t end = fat.blocks;
     fat.data.insert(fat.data.end(), journal.data.begin(), journal.data.end());
     fat.blocks += journal.blocks;
-    Part part(fat, end, journal.blocks);
+    Partition part(fat, end, journal.blocks);
     publish_as(part, "wd1p1");
     fs::Volume* whole = fs::mount(fat).value();
     EXPECT_EQ(fs::mount(part).error(), Error::busy);
