@@ -88,8 +88,10 @@ size_t Nodes::most() const
 bool Nodes::give_up()
 {
     size_t limit = most();
+    CachedNode* next = oldest();
     for (size_t left = count_; left && count_ > limit; --left) {
-        CachedNode& node = *oldest();
+        CachedNode& node = *next;
+        next = node.newer;  // only this one goes away
         if (node.is_open() || node.is_needed()) {
             used_.use(node);  // and not looked at again soon
         } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a file system may leave out, and walking along paths.
 #include <algorithm>
+#include <optional>
 #include "fs/fs.h"
 
 namespace fs {
@@ -31,8 +32,8 @@ std::string_view take_name(std::string_view& path)
 // the texts are in the heap.
 class Walk {
 public:
-    // `permissions`: of a file that is made if only the last name is missing; null: none is.
-    Walk(Node& root, std::string_view path, bool follow, const uint16_t* permissions)
+    // `permissions`: of a file that is made if only the last name is missing; nothing: none is.
+    Walk(Node& root, std::string_view path, bool follow, std::optional<uint16_t> permissions)
         : rest_(path), follow_(follow), permissions_(permissions)
     {
         nodes_[0] = &root;
@@ -57,7 +58,7 @@ private:
     size_t depth_ = 0, links_ = 0;
     std::string_view rest_;  // of the path: empty, or from a slash on
     bool follow_;
-    const uint16_t* permissions_;
+    std::optional<uint16_t> permissions_;
     Text<max_path>* texts_ = nullptr;  // two, once there is a link: rest_ is in the first
 };
 
@@ -117,7 +118,7 @@ Result<void> Walk::go_by(Node& link)
 }
 
 Result<Node*> run(FileSystem& file_system, std::string_view path, bool follow,
-                  const Node* not_within, const uint16_t* permissions)
+                  const Node* not_within, std::optional<uint16_t> permissions)
 {
     alignas(Walk) static std::byte memory[sizeof(Walk)];
     auto walk = new (memory) Walk(file_system.root(), path, follow, permissions);
@@ -132,13 +133,13 @@ Result<Node*> run(FileSystem& file_system, std::string_view path, bool follow,
 Result<Node*> look_up(FileSystem& file_system, std::string_view path, bool follow,
                       const Node* not_within)
 {
-    return run(file_system, path, follow, not_within, nullptr);
+    return run(file_system, path, follow, not_within, std::nullopt);
 }
 
 Result<Node*> look_up_or_create(FileSystem& file_system, std::string_view path,
                                 uint16_t permissions)
 {
-    return run(file_system, path, true, nullptr, &permissions);
+    return run(file_system, path, true, nullptr, permissions);
 }
 
 static constinit int64_t clock_offset_s = INT64_MIN;  // from the time since boot
